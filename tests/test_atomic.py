@@ -1,0 +1,37 @@
+"""A file appears whole or not at all, and an old one is never lost."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from segx.atomic import replacing, sha256, write_text
+
+
+def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+
+    def half_written() -> None:
+        with replacing(target) as temporary:
+            temporary.write_text("ha")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        half_written()
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_written_file_has_its_name_and_nothing_else_remains(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "a.txt"
+    write_text(target, "new")
+    assert target.read_text() == "new"
+    assert list(target.parent.iterdir()) == [target]
+    assert target.stat().st_mode & 0o400
+
+
+def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    write_text(target, "x" * 1000)
+    assert sha256(target) == hashlib.sha256(b"x" * 1000).hexdigest()
