@@ -1,0 +1,49 @@
+"""What a run is told: a typed schema, read from YAML and the command line."""
+
+from segx.config.names import class_named, did_you_mean, typed_options
+from segx.config.reading import (
+    check_config,
+    config_keys,
+    dump_yaml,
+    find_config,
+    parse_overrides,
+    parse_yaml,
+    read_config,
+    stock_configs,
+)
+from segx.config.schema import (
+    AugmentConfig,
+    Choice,
+    ColumnsConfig,
+    DataConfig,
+    EncoderConfig,
+    FitConfig,
+    HeadConfig,
+    InferenceConfig,
+    ModelConfig,
+    TrainingConfig,
+)
+
+__all__ = [
+    "AugmentConfig",
+    "Choice",
+    "ColumnsConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "FitConfig",
+    "HeadConfig",
+    "InferenceConfig",
+    "ModelConfig",
+    "TrainingConfig",
+    "check_config",
+    "class_named",
+    "config_keys",
+    "did_you_mean",
+    "dump_yaml",
+    "find_config",
+    "parse_overrides",
+    "parse_yaml",
+    "read_config",
+    "stock_configs",
+    "typed_options",
+]

@@ -1,0 +1,159 @@
+"""Every key that a config may hold, with its type and its default."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "AugmentConfig",
+    "Choice",
+    "ColumnsConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "FitConfig",
+    "HeadConfig",
+    "InferenceConfig",
+    "ModelConfig",
+    "TrainingConfig",
+]
+
+
+class Section(BaseModel):
+    """A frozen part of a config that refuses keys it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Choice(Section):
+    """A class named by one key, with its options: ``FPN`` or ``{name: FPN, dropout: 0.1}``."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, dict) and "options" not in value:
+            options = {key: item for key, item in value.items() if key != "name"}
+            return {"name": value.get("name"), "options": options}
+        return value
+
+    def as_yaml(self) -> dict[str, Any]:
+        """The choice as a config writes it: the name and its options side by side."""
+        return {"name": self.name, **self.options}
+
+
+class EncoderConfig(Section):
+    """Which Xception, how far it reduces, and where its weights come from."""
+
+    name: str = "legacy_xception"
+    output_stride: Literal[8, 16, 32] = 32
+    weights: str | None = None
+    """``imagenet``, a local .safetensors/.pth/run, or null for random weights."""
+
+
+class HeadConfig(Section):
+    """The head: dropout before the logits, and the hidden layer of a classifier."""
+
+    dropout: float = Field(0.0, ge=0, lt=1)
+    hidden: int = Field(256, gt=0)
+
+
+class ModelConfig(Section):
+    """The network and the loss that trains it."""
+
+    encoder: EncoderConfig = EncoderConfig()
+    decoder: Choice | None = Choice(name="UNet")
+    head: HeadConfig = HeadConfig()
+    loss: Choice = Choice(name="DiceCE")
+
+
+class ColumnsConfig(Section):
+    """Names of a manifest's columns; several mask columns make a multilabel mask."""
+
+    image: str = "image"
+    mask: str | tuple[str, ...] = "mask"
+    label: str = "label"
+    patient: str = "patient"
+    split: str = "split"
+
+
+class AugmentConfig(Section):
+    """How training images are varied."""
+
+    preset: str = "standard"
+    extra: tuple[Choice, ...] = ()
+    """Further Albumentations transforms, by name, after the preset's."""
+
+
+class DataConfig(Section):
+    """Where the examples are and how they become batches."""
+
+    root: Path | None = None
+    manifest: Path | None = None
+    columns: ColumnsConfig = ColumnsConfig()
+    mask_kind: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
+    classes: tuple[str, ...] | None = None
+    ignore_index: int | None = Field(None, ge=0, le=255)
+    channels: int | Literal["auto"] = "auto"
+    validation_split: float = Field(0.1, gt=0, lt=1)
+    test_split: float = Field(0.0, ge=0, lt=1)
+    crop: tuple[int, int] | None = (256, 256)
+    resize: tuple[int, int] | None = None
+    foreground_share: float = Field(0.5, ge=0, le=1)
+    """Share of the training crops that are centred on a foreground pixel."""
+    augment: AugmentConfig = AugmentConfig()
+    batch_size: int = Field(8, gt=0)
+    steps_per_epoch: int = Field(50, gt=0)
+    """Least number of batches in an epoch: small sets repeat within it."""
+    validation_cases: int | None = Field(None, gt=0)
+    """Validate on at most so many cases (a fixed, seeded choice); null: all."""
+    workers: int | Literal["auto"] = "auto"
+    cache_mib: int = Field(2048, ge=0)
+    """Memory for decoded images, so that a file is decoded once; 0: none."""
+
+    @field_validator("crop", "resize", mode="before")
+    @classmethod
+    def _square(cls, value: Any) -> Any:
+        return (value, value) if isinstance(value, int) else value
+
+
+class TrainingConfig(Section):
+    """How the weights are learnt, apart from what Lightning's Trainer is told."""
+
+    optimizer: Choice = Choice(name="AdamW", options={"lr": 0.002, "weight_decay": 0.01})
+    warmup_steps: int = Field(10, ge=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    ema_decay: float | None = Field(0.95, ge=0, lt=1)
+    monitor: str = "val/dice"
+    early_stopping: int | None = Field(15, gt=0)
+    """Stop after so many validations without a better `monitor`; null: never."""
+    overlays: int = Field(4, ge=0)
+    """Number of validation cases drawn after each validation."""
+    logger: Literal["csv", "tensorboard"] = "csv"
+    channels_last: bool = True
+
+
+class InferenceConfig(Section):
+    """The tile plan that the model is stored with."""
+
+    tile: int = Field(512, gt=0)
+    overlap: float = Field(0.25, ge=0, lt=1)
+    blend: Literal["gaussian", "hann"] = "gaussian"
+    batch_size: int = Field(1, gt=0)
+
+
+class FitConfig(Section):
+    """A whole config: what `segx fit` is told and what a run folder keeps."""
+
+    task: Literal["segmentation", "classification"] = "segmentation"
+    seed: int = Field(0, ge=0)
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    training: TrainingConfig = TrainingConfig()
+    inference: InferenceConfig = InferenceConfig()
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """Keyword arguments of pytorch_lightning.Trainer."""
