@@ -1,0 +1,251 @@
+"""How stored values become what a network reads: the same in training and inference."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from segx.errors import DataError, ScanError
+
+__all__ = ["Intensity", "match_channels"]
+
+_SOMEWHERE = Path("<array>")
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """A linear scale from stored values to [0, 1], and from there to mean 0 and std 1.
+
+    One value a channel each. The object is stored with the model.
+
+    Args:
+        low: Stored value that becomes 0; what lies below is clipped.
+        high: Stored value that becomes 1; what lies above is clipped.
+        mean: Mean that the encoder was trained with, on the scale 0 … 1.
+        std: Standard deviation that the encoder was trained with, on the same scale.
+        source: Where low and high come from, in words.
+        dtype: Name of the type whose whole range low and high are; images of another
+            type are refused then. None for a scale that was measured.
+
+    Raises:
+        DataError: If the channels don't agree in number, a value is not finite, or
+            `high` is not above `low`.
+
+    Examples:
+        >>> scale = Intensity.for_dtype(np.uint8, 1, mean=0.5, std=0.5)
+        >>> scale(np.array([[[0], [255]]], np.uint8)).tolist()
+        [[[-1.0], [1.0]]]
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    source: str
+    dtype: str | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.low), len(self.high), len(self.mean), len(self.std)}
+        if len(lengths) != 1 or lengths == {0}:
+            raise DataError(
+                "An intensity scale needs one value a channel; low, high, mean and std "
+                f"have {len(self.low)}, {len(self.high)}, {len(self.mean)} and "
+                f"{len(self.std)}."
+            )
+        for channel, (low, high) in enumerate(zip(self.low, self.high, strict=True)):
+            if not (np.isfinite([low, high]).all() and low < high):
+                raise DataError(
+                    f"Channel {channel} reaches from {low:g} to {high:g} "
+                    f"({self.source}): there is nothing to scale. Leave the channel "
+                    "out, or look for images that are blank."
+                )
+        if not (np.isfinite(self.mean).all() and min(self.std) > 0):
+            raise DataError(f"Mean {self.mean} and std {self.std} can't be divided by.")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.low)
+
+    @classmethod
+    def for_dtype(
+        cls,
+        dtype: DTypeLike,
+        channels: int,
+        *,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+    ) -> Self:
+        """Scale from all that a type of whole numbers can hold.
+
+        Raises:
+            DataError: For floating-point numbers, whose range says nothing.
+        """
+        kind = np.dtype(dtype)
+        if kind.kind not in "bui":
+            raise DataError(
+                f"Values of type {kind} have no natural range. Take percentiles of the "
+                "training images: Intensity.from_percentiles."
+            )
+        limits = (
+            (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        )
+        return cls(
+            low=(float(limits[0]),) * channels,
+            high=(float(limits[1]),) * channels,
+            mean=_each(mean, channels),
+            std=_each(std, channels),
+            source=f"range of {kind}",
+            dtype=kind.name,
+        )
+
+    @classmethod
+    def from_percentiles(
+        cls,
+        low: Sequence[float],
+        high: Sequence[float],
+        *,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        source: str = "percentiles of the training images",
+    ) -> Self:
+        """Scale from values that were measured, one a channel."""
+        return cls(
+            low=tuple(float(value) for value in low),
+            high=tuple(float(value) for value in high),
+            mean=_each(mean, len(low)),
+            std=_each(std, len(low)),
+            source=source,
+        )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Rebuild a scale from what `to_dict` gave."""
+        numbers = {
+            key: tuple(float(value) for value in values[key])
+            for key in ("low", "high", "mean", "std")
+        }
+        return cls(**numbers, source=str(values["source"]), dtype=values.get("dtype"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The scale as plain lists and text."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    def __call__(
+        self, array: NDArray[Any], *, source: Path = _SOMEWHERE
+    ) -> NDArray[np.float32]:
+        """Stored values to what the encoder reads: `unit`, then `normalise`."""
+        return self.normalise(self.unit(array, source=source))
+
+    def unit(
+        self, array: NDArray[Any], *, source: Path = _SOMEWHERE
+    ) -> NDArray[np.float32]:
+        """Scale stored values to [0, 1].
+
+        Args:
+            array: Stored values of any type, shape (rows, cols, channels).
+            source: What an error calls the image.
+
+        Returns:
+            Shape (rows, cols, channels), float32.
+
+        Raises:
+            ScanError: If the channels or the type don't fit, or a value is NaN or
+                infinite.
+        """
+        if self.dtype not in (None, array.dtype.name):
+            raise ScanError(
+                f"{source} holds {array.dtype.name} values, and the scale is the whole "
+                f"range of {self.dtype}. Convert the image to {self.dtype}, or train "
+                "on such images."
+            )
+        if array.ndim != 3 or array.shape[2] != self.channels:
+            raise ScanError(
+                f"{source} has shape {array.shape}; the intensity scale is for "
+                f"{self.channels} channels, as (rows, cols, channels)."
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            count = int(np.count_nonzero(~np.isfinite(array)))
+            raise ScanError(
+                f"{source} holds {count} values that are NaN or infinite. Replace "
+                "them, or leave the image out."
+            )
+        # float64 where whole numbers of 32 bits don't fit in float32.
+        wide = np.result_type(array.dtype, np.float32)
+        low, high = _broadcast(self.low, wide), _broadcast(self.high, wide)
+        scaled: NDArray[Any] = array.astype(wide)
+        scaled -= low
+        scaled /= high - low
+        return np.asarray(np.clip(scaled, 0, 1, out=scaled), np.float32)
+
+    def normalise(self, unit: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Shift and scale [0, 1] to the encoder's mean and standard deviation.
+
+        Args:
+            unit: Shape (rows, cols, channels).
+        """
+        normalised: NDArray[np.float32] = unit - _broadcast(self.mean, np.float32)
+        normalised /= _broadcast(self.std, np.float32)
+        return normalised
+
+
+def match_channels(array: NDArray[Any], channels: int, *, source: Path) -> NDArray[Any]:
+    """Give an image the number of channels that a model reads, where nothing is lost.
+
+    Grey becomes three equal channels, three equal channels become grey, and an alpha
+    channel that is opaque everywhere is dropped.
+
+    Args:
+        array: Shape (rows, cols, channels as stored).
+        channels: Number of channels wanted.
+        source: The file that an error names.
+
+    Raises:
+        ScanError: If something would be lost or made up.
+    """
+    found = array.shape[2]
+    if found == channels:
+        return array
+    if found in (2, 4) and channels in (1, 3):
+        array = _without_alpha(array, source=source)
+    stored = array.shape[2]
+    if stored == channels:
+        return array
+    if stored == 1 and channels == 3:
+        return np.repeat(array, 3, axis=2)
+    if stored == 3 and channels == 1 and (array == array[..., :1]).all():
+        return array[..., :1]
+    raise ScanError(
+        f"{source} has {found} channels, and the model reads {channels}. Convert the "
+        "image, or take a model that was trained on such images."
+    )
+
+
+def _without_alpha(array: NDArray[Any], *, source: Path) -> NDArray[Any]:
+    """Drop an alpha channel that says nothing."""
+    alpha = array[..., -1]
+    opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1
+    if not (alpha == opaque).all():
+        raise ScanError(
+            f"{source} has a transparent alpha channel: values from {alpha.min()} to "
+            f"{alpha.max()}, where {opaque} is opaque. Flatten the image first."
+        )
+    return array[..., :-1]
+
+
+def _broadcast(values: tuple[float, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """One value a channel, or a single one, which is faster, where all are equal."""
+    return np.asarray(values[0] if len(set(values)) == 1 else values, dtype)
+
+
+def _each(value: float | Sequence[float], channels: int) -> tuple[float, ...]:
+    """One value a channel: a single one is repeated."""
+    if isinstance(value, Sequence):
+        return tuple(float(item) for item in value)
+    return (float(value),) * channels

@@ -1,0 +1,154 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from segx.errors import DataError, ScanError
+from segx.scans.intensity import Intensity, match_channels
+
+_SOURCE = Path("scan.png")
+_INTEGERS = st.sampled_from(["u1", "u2", "u4", "i1", "i2", "i4"])
+_SHAPE = (3, 4, 2)
+
+
+@given(dtype=_INTEGERS, data=st.data())
+def test_every_whole_number_lands_between_0_and_1_in_order(
+    dtype: str, data: st.DataObject
+) -> None:
+    pixels = data.draw(arrays(dtype, _SHAPE))
+    scale = Intensity.for_dtype(dtype, 2, mean=0.5, std=0.5)
+    unit = scale.unit(pixels)
+    assert unit.dtype == np.float32
+    assert 0 <= unit.min() <= unit.max() <= 1
+    order = np.argsort(pixels, axis=None)
+    assert (np.diff(unit.ravel()[order]) >= 0).all()
+    limits = np.iinfo(dtype)
+    exact = (pixels.astype(np.float64) - limits.min) / (limits.max - limits.min)
+    assert np.allclose(unit, exact, atol=1e-6)
+
+
+@given(
+    arrays(np.float32, _SHAPE, elements=st.floats(-1e6, 1e6, width=32)),
+    st.floats(-100, 100),
+    st.floats(1, 1000),
+)
+def test_values_outside_the_percentiles_are_clipped(
+    pixels: np.ndarray, low: float, width: float
+) -> None:
+    scale = Intensity.from_percentiles(
+        [low, low], [low + width] * 2, mean=[0.5, 0.2], std=[0.5, 0.1]
+    )
+    unit = scale.unit(pixels)
+    assert (unit[pixels <= low] == 0).all()
+    assert (unit[pixels >= low + width * (1 + 1e-6) + 1e-3] == 1).all()
+
+
+def test_each_channel_has_its_own_scale_mean_and_std() -> None:
+    scale = Intensity((0, 100), (10, 200), (0.5, 0.0), (0.5, 2.0), "test")
+    pixels = np.array([[[5, 150], [10, 200]]], np.uint16)
+    assert scale.unit(pixels).tolist() == [[[0.5, 0.5], [1.0, 1.0]]]
+    assert scale(pixels).tolist() == [[[0.0, 0.25], [1.0, 0.5]]]
+    assert scale(pixels).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [
+        Intensity.from_percentiles([0.1], [99.7], mean=0.485, std=0.229),
+        Intensity.for_dtype(np.uint16, 3, mean=(0.4, 0.5, 0.6), std=0.5),
+    ],
+)
+def test_a_scale_survives_json(scale: Intensity) -> None:
+    assert Intensity.from_dict(json.loads(json.dumps(scale.to_dict()))) == scale
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_values_that_are_not_finite_are_counted_and_the_file_is_named(
+    value: float, dtype: type[np.floating[Any]]
+) -> None:
+    pixels = np.zeros((4, 4, 1), dtype)
+    pixels[1, 2] = value
+    scale = Intensity.from_percentiles([0], [1], mean=0.5, std=0.5)
+    with pytest.raises(ScanError, match=r"scan\.png holds 1 values that are NaN"):
+        scale(pixels, source=_SOURCE)
+
+
+def test_a_range_of_one_type_refuses_images_of_another() -> None:
+    scale = Intensity.for_dtype(np.uint8, 1, mean=0.5, std=0.5)
+    with pytest.raises(ScanError, match=r"scan\.png holds uint16 values.*of uint8"):
+        scale(np.full((4, 4, 1), 1000, np.uint16), source=_SOURCE)
+    measured = Intensity.from_percentiles([0], [9], mean=0.5, std=0.5)
+    assert measured.unit(np.full((4, 4, 1), 1000, np.uint16)).min() == 1
+
+
+def test_an_image_is_not_changed_by_scaling() -> None:
+    scale = Intensity.from_percentiles([0], [9], mean=0.5, std=0.5)
+    pixels = np.full((4, 4, 1), 4, np.float32)
+    unit = scale.unit(pixels)
+    scale.normalise(unit)
+    assert (pixels == 4).all()
+    assert np.allclose(unit, 4 / 9)
+
+
+def test_channels_that_do_not_fit_are_refused() -> None:
+    scale = Intensity.for_dtype(np.uint8, 3, mean=0.5, std=0.5)
+    with pytest.raises(ScanError, match="is for 3 channels"):
+        scale(np.zeros((4, 4, 1), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "mean", "std"),
+    [
+        ((0,), (0,), (0.5,), (0.5,)),
+        ((1,), (0,), (0.5,), (0.5,)),
+        ((0,), (np.nan,), (0.5,), (0.5,)),
+        ((0,), (1,), (0.5,), (0.0,)),
+        ((0,), (1,), (np.inf,), (1.0,)),
+        ((0, 0), (1,), (0.5,), (0.5,)),
+        ((), (), (), ()),
+    ],
+)
+def test_scales_that_can_not_be_computed_are_refused(
+    low: tuple[float, ...],
+    high: tuple[float, ...],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> None:
+    with pytest.raises(DataError):
+        Intensity(low, high, mean, std, "test")
+
+
+def test_floating_point_has_no_natural_range() -> None:
+    with pytest.raises(DataError, match="from_percentiles"):
+        Intensity.for_dtype(np.float32, 1, mean=0.5, std=0.5)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(
+    ("found", "wanted"), [(1, 3), (2, 1), (2, 3), (4, 3), (4, 1), (3, 1), (5, 5)]
+)
+def test_channels_are_matched_where_nothing_is_lost(
+    dtype: Any, found: int, wanted: int
+) -> None:
+    grey = np.arange(12).reshape(3, 4, 1).astype(dtype)
+    pixels = np.repeat(grey, found, axis=2)
+    if found in (2, 4):
+        pixels[..., -1] = 1 if dtype is np.float32 else np.iinfo(dtype).max
+    matched = match_channels(pixels, wanted, source=_SOURCE)
+    assert matched.dtype == dtype
+    assert np.array_equal(matched, np.repeat(grey, wanted, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"), [(3, 1), (1, 4), (3, 4), (4, 3), (2, 1), (5, 3), (1, 2)]
+)
+def test_channels_are_not_made_up_or_lost(found: int, wanted: int) -> None:
+    pixels = np.arange(12 * found, dtype=np.uint8).reshape(3, 4, found)
+    with pytest.raises(ScanError, match=r"scan\.png has .*"):
+        match_channels(pixels, wanted, source=_SOURCE)
