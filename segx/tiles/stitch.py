@@ -1,0 +1,104 @@
+"""Overlapping blocks become one scan again, band by band."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.errors import TilingError
+from segx.geometry import Extent, Region, Tile
+
+__all__ = ["stitch"]
+
+
+def stitch(
+    extent: Extent,
+    blocks: Iterable[tuple[Tile, NDArray[np.float32]]],
+    *,
+    blend: NDArray[np.float32],
+) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+    """Average overlapping blocks and give back finished rows as soon as they are.
+
+    A row is finished when the next row of tiles begins below it. Only the rows of one
+    tile are in memory, so that it grows with a scan's width and not with its height.
+
+    Args:
+        extent: Size of the scan, in pixels.
+        blocks: Tiles of equal size in reading order, as `tile_grid` gives them, each
+            with its values, shape (channels, rows, cols).
+        blend: Weight of each pixel of a block, shape (rows, cols), greater than zero.
+
+    Yields:
+        Bands of the scan's full width, from the top: where, and the weighted means,
+        shape (channels, rows, cols). Together they cover the scan once.
+
+    Raises:
+        TilingError: If tiles come out of order, don't fit the scan or the weights, or
+            leave a pixel out.
+    """
+    band: _Band | None = None
+    for tile, values in blocks:
+        if band is None:
+            band = _Band(extent, blend, channels=len(values))
+        if tile.top > band.top:
+            yield band.finish(tile.top)
+        band.add(tile, values)
+    if band is None:
+        raise TilingError(f"No tiles were given for a scan of {extent} px.")
+    yield band.finish(extent.rows)
+
+
+class _Band:
+    """Weighted sums over the rows that tiles may still be added to."""
+
+    def __init__(
+        self, extent: Extent, blend: NDArray[np.float32], *, channels: int
+    ) -> None:
+        self.top = 0
+        self._extent = extent
+        self._blend = blend
+        rows = blend.shape[0]
+        self._sums = np.zeros((channels, rows, extent.cols), np.float32)
+        self._weights = np.zeros((rows, extent.cols), np.float32)
+
+    def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
+        """Add a block; its top is the band's."""
+        fits = (
+            tile.top == self.top
+            and tile.left >= 0
+            and tile.right <= self._extent.cols
+            and tile.bottom <= self._extent.rows
+            and values.shape == (len(self._sums), *self._blend.shape)
+            and (tile.rows, tile.cols) == self._blend.shape
+        )
+        if not fits:
+            raise TilingError(
+                f"{tile} with values {values.shape} does not continue row {self.top} "
+                f"of a scan of {self._extent} px with weights {self._blend.shape}. "
+                "Give equal tiles in reading order, as tile_grid does."
+            )
+        cols = slice(tile.left, tile.right)
+        self._sums[..., cols] += values * self._blend
+        self._weights[:, cols] += self._blend
+
+    def finish(self, bottom: int) -> tuple[Region, NDArray[np.float32]]:
+        """Give the rows above `bottom` and move on to those below."""
+        region = Region(self.top, 0, bottom - self.top, self._extent.cols)
+        weights = self._weights[: region.rows]
+        if len(weights) < region.rows or not weights.all():
+            raise TilingError(
+                f"Rows {self.top} to {bottom} of a scan of {self._extent} px are not "
+                "covered by tiles. Give every tile of the grid."
+            )
+        means = self._sums[:, : region.rows] / weights
+        self._sums = _moved_up(self._sums, region.rows)
+        self._weights = _moved_up(self._weights, region.rows)
+        self.top = bottom
+        return region, means
+
+
+def _moved_up(sums: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
+    """The same buffer without its first rows, filled up with zeros below."""
+    moved = np.zeros_like(sums)
+    moved[..., : sums.shape[-2] - rows, :] = sums[..., rows:, :]
+    return moved
