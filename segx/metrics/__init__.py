@@ -1,0 +1,28 @@
+"""What a mask or a class is worth against the truth, in numbers one can recompute."""
+
+from segx.metrics.case_counts import CaseCounts, CaseMeans
+from segx.metrics.classification import (
+    ClassificationScores,
+    ClassScores,
+    auroc,
+    average_precision,
+    calibration_error,
+    class_scores,
+    classification_scores,
+)
+from segx.metrics.overlap import Counts, count_overlap, defined_mean
+
+__all__ = [
+    "CaseCounts",
+    "CaseMeans",
+    "ClassScores",
+    "ClassificationScores",
+    "Counts",
+    "auroc",
+    "average_precision",
+    "calibration_error",
+    "class_scores",
+    "classification_scores",
+    "count_overlap",
+    "defined_mean",
+]
