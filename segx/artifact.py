@@ -1,0 +1,311 @@
+"""A trained model on disk: a run folder, a .ckpt, or a folder of config and weights."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from segx.atomic import replacing, sha256, write_text
+from segx.config import (
+    Choice,
+    EncoderConfig,
+    HeadConfig,
+    InferenceConfig,
+    ModelConfig,
+    class_named,
+    did_you_mean,
+    dump_yaml,
+    parse_yaml,
+    typed_options,
+)
+from segx.errors import ArtifactError, ConfigError, ModelError
+from segx.labels import Labels
+from segx.models.decoders import DECODERS, Decoder, check_pair
+from segx.models.encoder import ENCODERS, XceptionEncoder
+from segx.models.network import Network
+from segx.scans.intensity import Intensity
+
+__all__ = [
+    "Model",
+    "ModelSpec",
+    "build_network",
+    "check_model",
+    "find_weights",
+    "load_model",
+    "network_state",
+    "read_checkpoint",
+    "read_spec",
+    "save_model",
+    "verify_digest",
+    "write_digest",
+]
+
+
+class ModelSpec(BaseModel):
+    """All that is needed to build a network and to use it on a scan; plain values."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: Literal["segmentation", "classification"]
+    encoder: EncoderConfig
+    decoder: Choice | None
+    head: HeadConfig
+    in_channels: int
+    labels: Labels | None
+    """What the mask's values mean; None for a classifier."""
+    class_names: tuple[str, ...] | None
+    """Names of a classifier's classes; None for a segmenter."""
+    intensity: Intensity
+    resize: tuple[int, int] | None
+    """Rows and columns that every image is resized to first."""
+    inference: InferenceConfig
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network in evaluation mode, what it was built from and where it came from."""
+
+    network: Network
+    spec: ModelSpec
+    source: Path
+
+
+def check_model(config: ModelConfig, *, task: str) -> None:
+    """Refuse a network that can't be built, before any data are read.
+
+    Raises:
+        ConfigError: For an unknown encoder, decoder or option, or for a pair that
+            can't work; an encoder that would is named.
+    """
+    name = config.encoder.name
+    if name not in ENCODERS:
+        raise ConfigError(
+            f"model.encoder.name: unknown name {name!r}. {did_you_mean(name, ENCODERS)}"
+        )
+    if task == "classification":
+        return
+    if config.decoder is None:
+        raise ConfigError("model.decoder: a segmentation needs one, such as UNet.")
+    _decoder_class(config.decoder)
+    try:
+        check_pair(name, config.encoder.output_stride, config.decoder.name)
+    except ModelError as error:
+        raise ConfigError(f"model.decoder: {error}") from error
+
+
+def build_network(spec: ModelSpec) -> Network:
+    """The network that a spec describes, with random weights."""
+    encoder = XceptionEncoder(
+        spec.encoder.name, spec.in_channels, output_stride=spec.encoder.output_stride
+    )
+    decoder = None
+    if spec.decoder is not None:
+        cls, options = _decoder_class(spec.decoder)
+        decoder = cls(encoder.info, **options)
+    return Network(
+        encoder,
+        decoder=decoder,
+        mask_logits=spec.labels.logits if spec.labels else None,
+        classes=len(spec.class_names) if spec.class_names else None,
+        dropout=spec.head.dropout,
+        hidden=spec.head.hidden,
+    )
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a trained model, ready to predict.
+
+    Args:
+        path: A run folder (its best checkpoint is taken), a ``.ckpt``, or a folder
+            with ``config.yaml`` and ``weights.safetensors``.
+
+    Raises:
+        ArtifactError: If nothing is there, a digest doesn't match, the file is no
+            model of segx, or its tensors don't fit the network that it describes.
+    """
+    weights = find_weights(Path(path))
+    verify_digest(weights)
+    if weights.suffix == ".safetensors":
+        spec, state = _read_folder(weights)
+    else:
+        spec, state = _read_checkpoint(weights)
+    network = build_network(spec)
+    _load_strictly(network, state, source=weights)
+    return Model(network.eval(), spec, weights)
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """What a trained model is, without building it."""
+    weights = find_weights(Path(path))
+    if weights.suffix == ".safetensors":
+        return _parse_spec(_folder_config(weights), source=weights)
+    return _read_checkpoint(weights)[0]
+
+
+def save_model(model: Model, folder: Path) -> Path:
+    """Write ``config.yaml``, ``weights.safetensors`` and the weights' digest.
+
+    Returns:
+        The folder.
+    """
+    write_text(folder / "config.yaml", dump_yaml(model.spec.model_dump(mode="json")))
+    weights = folder / "weights.safetensors"
+    state = {name: item.contiguous() for name, item in model.network.state_dict().items()}
+    with replacing(weights) as temporary:
+        save_file(state, temporary)
+    write_digest(weights)
+    return folder
+
+
+def find_weights(path: Path) -> Path:
+    """The file that holds the weights of a run, a model folder or a checkpoint.
+
+    Raises:
+        ArtifactError: If there is none; what stands beside it is named.
+    """
+    if path.is_file() and path.suffix in (".ckpt", ".safetensors"):
+        return path
+    candidates = (
+        path / "checkpoints" / "best.ckpt",
+        path / "checkpoints" / "last.ckpt",
+        path / "weights.safetensors",
+    )
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    if path.exists():
+        wanted = ", ".join(str(item.relative_to(path)) for item in candidates)
+        raise ArtifactError(
+            f"{path} holds no trained model: none of {wanted} is there. Give the folder of "
+            "a finished run, a .ckpt, or a model folder."
+        )
+    beside = path.parent
+    names = [item.name for item in beside.iterdir()] if beside.is_dir() else []
+    near = did_you_mean(path.name, names) if names else f"{beside} does not exist either."
+    raise ArtifactError(f"There is no model at {path}. {near}")
+
+
+def write_digest(path: Path) -> None:
+    """Write a file's SHA-256 beside it, as ``sha256sum --check`` reads it."""
+    write_text(_digest_file(path), f"{sha256(path)}  {path.name}\n")
+
+
+def verify_digest(path: Path) -> None:
+    """Compare a file with the SHA-256 beside it, where there is one.
+
+    Raises:
+        ArtifactError: If the file is not the one that was written.
+    """
+    digest = _digest_file(path)
+    if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [sha256(path)]:
+        raise ArtifactError(
+            f"{path} is damaged: its SHA-256 is not the one in {digest.name}. Copy it again, "
+            "or take another checkpoint of the run."
+        )
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint without running any code in it.
+
+    Raises:
+        ArtifactError: If it is truncated, or holds anything but tensors and plain values.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} can't be read as a checkpoint of tensors and plain values "
+            f"({str(error).splitlines()[0]}). It is damaged, or it is not one of segx."
+        ) from error
+    if not isinstance(content, dict):
+        raise ArtifactError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
+    return content
+
+
+def _decoder_class(choice: Choice) -> tuple[type[Decoder], dict[str, Any]]:
+    """The decoder that a config names, and its options, checked."""
+    cls = class_named(choice.name, DECODERS, key="model.decoder", base=Decoder)
+    options = typed_options(cls, choice, key="model.decoder", supplied=("features",))
+    return cls, options
+
+
+def _read_folder(weights: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
+    try:
+        state = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{weights} can't be read: {error}.") from error
+    return _parse_spec(_folder_config(weights), source=weights), state
+
+
+def _folder_config(weights: Path) -> object:
+    config = weights.with_name("config.yaml")
+    try:
+        return parse_yaml(config.read_text(encoding="utf-8"), name=str(config))
+    except OSError as error:
+        raise ArtifactError(f"{weights} has no config.yaml beside it.") from error
+
+
+def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
+    content = read_checkpoint(path)
+    state = content.get("state_dict")
+    spec = content.get("hyper_parameters", {}).get("spec")
+    if not isinstance(state, Mapping) or spec is None:
+        raise ArtifactError(
+            f"{path} is a checkpoint, but not one that segx fit wrote: it has no model spec. "
+            "Foreign weights can start an encoder: --model.encoder.weights FILE."
+        )
+    return _parse_spec(spec, source=path), network_state(state)
+
+
+def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The network's tensors in a training state: the averaged ones where they were kept."""
+    averaged = _below(state, "average.module.")
+    return averaged or _below(state, "network.")
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): item for name, item in state.items() if name.startswith(prefix)
+    }
+
+
+def _parse_spec(values: object, *, source: Path) -> ModelSpec:
+    try:
+        return ModelSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactError(
+            f"{source} describes no model that this segx can build: {where}: {first['msg']} "
+            f"({error.error_count()} such places)."
+        ) from error
+
+
+def _load_strictly(network: Network, state: Mapping[str, Tensor], *, source: Path) -> None:
+    expected = network.state_dict()
+    missing = sorted(expected.keys() - state.keys())
+    surplus = sorted(state.keys() - expected.keys())
+    unlike = [
+        f"{name} {tuple(state[name].shape)} for {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & state.keys())
+        if state[name].shape != expected[name].shape
+    ]
+    found = {"missing": missing, "surplus": surplus, "of another shape": unlike}
+    faults = [f"{len(names)} {what} ({names[0]}, …)" for what, names in found.items() if names]
+    if faults:
+        raise ArtifactError(
+            f"{source} does not fit the network that it describes: {'; '.join(faults)} of "
+            f"{len(expected)} tensors. It was written by another model or version."
+        )
+    network.load_state_dict(dict(state), strict=True)
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
