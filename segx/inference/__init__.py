@@ -1,0 +1,1 @@
+"""The story: read → normalise → tile → run → blend → decide → write."""

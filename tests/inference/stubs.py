@@ -1,0 +1,76 @@
+"""Models without weights: engines whose answers are known beforehand."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.artifact import Model, ModelSpec
+from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
+from segx.labels import Labels
+from segx.scans.intensity import Intensity
+
+BINARY = Labels("binary", ("background", "cell"))
+THREE = Labels("multiclass", ("background", "cytoplasm", "nucleus"))
+LAYERS = Labels("multilabel", ("red", "green", "blue"))
+
+
+@dataclass
+class Identity:
+    """Logits whose sigmoid is the image, for labels with a layer a channel."""
+
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.shapes.append(tiles.shape)
+        inner = np.clip(tiles, 1e-6, 1 - 1e-6).astype(np.float64)
+        return np.log(inner / (1 - inner)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same logits for every pixel of every tile."""
+
+    logits: tuple[float, ...]
+
+    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        shape = (len(tiles), len(self.logits), *tiles.shape[2:])
+        values = np.asarray(self.logits, np.float32)[:, np.newaxis, np.newaxis]
+        return np.broadcast_to(values, shape)
+
+
+class Brightness:
+    """Three classes by the brightness of the first channel."""
+
+    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        grey = tiles[:, :1]
+        return 9 - 30 * np.abs(np.concatenate([grey, grey - 0.5, grey - 1], axis=1))
+
+
+def model(
+    labels: Labels | None = BINARY,
+    *,
+    channels: int = 3,
+    intensity: Intensity | None = None,
+    resize: tuple[int, int] | None = None,
+    inference: InferenceConfig | None = None,
+    class_names: tuple[str, ...] | None = None,
+) -> Model:
+    """A model that has a spec and no network."""
+    scale = intensity or Intensity.for_dtype(np.uint8, channels, mean=0.0, std=1.0)
+    spec = ModelSpec(
+        task="classification" if labels is None else "segmentation",
+        encoder=EncoderConfig(),
+        decoder=None if labels is None else Choice(name="UNet"),
+        head=HeadConfig(),
+        in_channels=scale.channels,
+        labels=labels,
+        class_names=class_names,
+        intensity=scale,
+        resize=resize,
+        inference=inference or InferenceConfig(tile=32),
+    )
+    nothing: Any = None
+    return Model(nothing, spec, Path("runs/stub"))

@@ -1,0 +1,67 @@
+from pathlib import Path
+
+import pytest
+
+from segx.errors import ScanError
+from segx.inference.outputs import OutputPlan, plan_outputs, prepare_folder
+from tests.inference.stubs import BINARY, LAYERS
+
+_OUT = Path("out")
+
+
+@pytest.mark.parametrize(
+    ("source", "mask"),
+    [
+        ("a.png", "a.png"),
+        ("a.JPG", "a.png"),
+        ("a.bmp", "a.png"),
+        ("a.tif", "a.tif"),
+        ("deep/a.b.TIFF", "a.b.tiff"),
+    ],
+)
+def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
+    plan = OutputPlan.of(Path(source), _OUT)
+    overlay = f"{Path(mask).stem}_overlay.png"
+    assert plan == OutputPlan(_OUT / mask, _OUT / overlay)
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ["x/a.png", "y/a.png"],
+        ["a.jpg", "a.png"],
+        ["a.png", "A.png"],
+        ["a.png", "a.tif"],
+        ["a.png", "a_overlay.png"],
+        ["out/a.png"],
+    ],
+)
+def test_files_that_would_be_written_over_each_other_are_refused(
+    sources: list[str],
+) -> None:
+    with pytest.raises(ScanError, match="would"):
+        plan_outputs(map(Path, sources), _OUT, labels=BINARY)
+
+
+def test_all_clashes_are_listed() -> None:
+    sources = [Path(name) for name in ("x/a.png", "y/a.png", "x/b.png", "y/b.png")]
+    with pytest.raises(ScanError) as caught:
+        plan_outputs(sources, _OUT, labels=BINARY)
+    message = str(caught.value)
+    assert str(sources[1]) in message
+    assert str(sources[3]) in message
+
+
+def test_the_files_of_layers_are_looked_at_too() -> None:
+    sources = [_OUT / "a.red.png", Path("b.png")]
+    plan_outputs([Path("x/a.png")], _OUT, labels=LAYERS)
+    with pytest.raises(ScanError, match="written over"):
+        plan_outputs([*sources, Path("x/a.png")], _OUT, labels=LAYERS)
+
+
+def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
+    assert prepare_folder(tmp_path / "new" / "out").is_dir()
+    assert not list((tmp_path / "new" / "out").iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(ScanError, match="file can't be written"):
+        prepare_folder(tmp_path / "file")

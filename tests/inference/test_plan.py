@@ -1,0 +1,37 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segx.config import InferenceConfig
+from segx.errors import TilingError
+from segx.geometry import Extent
+from segx.inference.plan import TilePlan
+
+sides = st.integers(1, 2000)
+
+
+@given(sides, sides, st.integers(1, 600))
+def test_a_scan_smaller_than_a_tile_gets_a_tile_hardly_larger_than_itself(
+    rows: int, cols: int, side: int
+) -> None:
+    tile = TilePlan(tile=side).tile_for(Extent(rows, cols))
+    for length, chosen in ((rows, tile.rows), (cols, tile.cols)):
+        assert min(side, length) <= chosen <= side
+        assert chosen < length + 32
+
+
+def test_what_is_asked_for_takes_the_place_of_the_models_own() -> None:
+    config = InferenceConfig(tile=256, overlap=0.5, blend="hann", batch_size=4)
+    assert TilePlan.from_config(config) == TilePlan(256, 0.5, "hann", 4)
+    changed = TilePlan.from_config(config, tile=64, overlap=0.0, batch_size=1)
+    assert changed == TilePlan(64, 0.0, "hann", 1)
+
+
+@pytest.mark.parametrize(
+    ("tile", "overlap", "batch_size"), [(0, 0.25, 1), (64, 1.0, 1), (64, 0.25, 0)]
+)
+def test_plans_that_can_not_be_are_refused(
+    tile: int, overlap: float, batch_size: int
+) -> None:
+    with pytest.raises(TilingError, match="can't be planned"):
+        TilePlan(tile, overlap, "hann", batch_size)

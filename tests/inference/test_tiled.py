@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from segx.errors import ModelError
+from segx.geometry import Extent, Region
+from segx.inference.plan import TilePlan
+from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
+from segx.labels import Labels
+from tests.inference.stubs import LAYERS, THREE, Constant, Identity
+from tests.tiles.strategies import extents, overlaps
+
+plans = st.builds(
+    TilePlan,
+    tile=st.integers(1, 48),
+    overlap=overlaps().map(lambda share: min(share, 0.75)),
+    blend=st.sampled_from(["gaussian", "hann"]),
+    batch_size=st.integers(1, 5),
+)
+
+
+def _image(extent: Extent) -> NDArray[np.float32]:
+    random = np.random.default_rng(extent.pixels)
+    return random.random((3, extent.rows, extent.cols), np.float32)
+
+
+@settings(max_examples=50)
+@given(extents(), plans)
+def test_an_identity_model_gives_the_image_back_at_the_border_too(
+    extent: Extent, plan: TilePlan
+) -> None:
+    image = _image(extent)
+    result = predict_image(Identity(), image, labels=LAYERS, plan=plan)
+    assert result.shape == image.shape
+    assert np.abs(result - image).max() < 1e-5
+
+
+@settings(max_examples=50)
+@given(extents(), plans)
+def test_a_constant_model_gives_a_constant_at_the_border_too(
+    extent: Extent, plan: TilePlan
+) -> None:
+    runtime = Constant((0.0, np.log(2.0), np.log(5.0)))
+    result = predict_image(runtime, _image(extent), labels=THREE, plan=plan)
+    expected = np.array([1, 2, 5])[:, np.newaxis, np.newaxis] / 8
+    assert np.abs(result - expected).max() < 1e-5
+
+
+@settings(max_examples=50)
+@given(extents(), plans)
+def test_bands_cover_the_scan_once_and_only_scan_is_read(
+    extent: Extent, plan: TilePlan
+) -> None:
+    image = _image(extent)
+
+    def read(region: Region) -> NDArray[np.float32]:
+        assert region.rows > 0
+        assert region.cols > 0
+        assert region.bottom <= extent.rows
+        assert region.right <= extent.cols
+        return image[:, *region.slices]
+
+    next_row = 0
+    for region, band in predict_bands(
+        Identity(), read, extent, labels=LAYERS, plan=plan
+    ):
+        assert (region.top, region.left, region.cols) == (next_row, 0, extent.cols)
+        assert band.shape == (3, region.rows, region.cols)
+        next_row = region.bottom
+    assert next_row == extent.rows
+
+
+@given(st.integers(1, 7))
+def test_the_batch_size_changes_nothing_but_the_number_of_runs(batch_size: int) -> None:
+    image = _image(Extent(70, 50))
+    alone, together = Identity(), Identity()
+    plan = TilePlan(tile=24, batch_size=batch_size)
+    one = predict_image(alone, image, labels=LAYERS, plan=TilePlan(tile=24))
+    many = predict_image(together, image, labels=LAYERS, plan=plan)
+    assert np.array_equal(one, many)
+    assert len(together.shapes) == -(-len(alone.shapes) // batch_size)
+
+
+def test_a_small_scan_is_continued_by_reflection() -> None:
+    seen: list[NDArray[np.float32]] = []
+
+    class Watching(Identity):
+        def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+            seen.append(tiles)
+            return super().run(tiles)
+
+    image = np.arange(3 * 20 * 40, dtype=np.float32).reshape(3, 20, 40) / 2400
+    predict_image(Watching(), image, labels=LAYERS, plan=TilePlan(tile=32))
+    rows = seen[0].shape[2]
+    assert rows == 32
+    assert np.array_equal(seen[0][0, :, 20:], image[:, 18 : 18 - 12 : -1, :32])
+
+
+def test_masks_of_another_size_than_the_tile_are_refused() -> None:
+    class Halving:
+        def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+            return tiles[:, :1, ::2, ::2]
+
+    labels = Labels("binary", ("background", "cell"))
+    with pytest.raises(
+        ModelError, match=r"masks of \(16, 16\) px for tiles of \(32, 32\)"
+    ):
+        predict_image(
+            Halving(), _image(Extent(32, 32)), labels=labels, plan=TilePlan(tile=32)
+        )
+
+
+@given(extents(40), extents(40))
+def test_resized_probabilities_stay_probabilities(small: Extent, large: Extent) -> None:
+    values = _image(small)
+    values /= values.sum(axis=0)
+    resized = resize_probabilities(values, large)
+    assert resized.shape == (3, large.rows, large.cols)
+    assert np.allclose(resized.sum(axis=0), 1, atol=1e-4)
