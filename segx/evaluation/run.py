@@ -1,0 +1,120 @@
+"""Measure a trained model on whole cases, predicted exactly as `segx predict` does."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segx.artifact import Model
+from segx.data.case import Case, SplitName
+from segx.data.datamodule import SegxDataModule
+from segx.data.reader import CaseReader
+from segx.errors import DataError
+from segx.evaluation.cases import case_rows, write_cases
+from segx.evaluation.classification import (
+    ClassificationSummary,
+    ClassifiedCase,
+    summarise_classified,
+    write_classification_summary,
+    write_classified,
+)
+from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.inference.predictor import Predictor
+from segx.metrics.overlap import count_overlap
+
+__all__ = ["measure"]
+
+
+def measure(
+    model: Model,
+    data: SegxDataModule,
+    out: Path,
+    *,
+    split: SplitName = "test",
+    on_case: Callable[[int, int], None] | None = None,
+) -> Summary | ClassificationSummary:
+    """Predict every case of a split and write cases.csv and summary.json.
+
+    Args:
+        model: A trained model.
+        data: The data set, split as it was for the training.
+        out: Folder for the two files.
+        split: The cases to measure on.
+        on_case: Called with the number of cases done, and of all.
+
+    Raises:
+        DataError: If the split is empty, or the data set has other classes than the
+            model was trained on.
+    """
+    cases = dict(data.splits.items())[split]
+    if not cases:
+        raise DataError(
+            f"{data.layout.root} has no {split} cases. Measure on others (--split val), or "
+            "keep some back before training: --data.test_split 0.2"
+        )
+    _check_classes(model, data)
+    measure_cases = _segmentation if model.spec.labels else _classification
+    return measure_cases(model, data, cases, out, on_case or _silent)
+
+
+def _segmentation(
+    model: Model,
+    data: SegxDataModule,
+    cases: Sequence[Case],
+    out: Path,
+    on_case: Callable[[int, int], None],
+) -> Summary:
+    predictor = Predictor(model)
+    reader = CaseReader(
+        channels=data.channels,
+        dtype=np.dtype(data.survey.dtype),
+        mask_values=data.survey.mask_values,
+    )
+    rows = []
+    for done, case in enumerate(cases, start=1):
+        truth = reader.mask(case)
+        if truth is None or data.labels is None:
+            raise DataError(f"{case.image} has no mask to measure against.")
+        counts = count_overlap(truth, predictor.predict(case.image), data.labels)
+        rows += case_rows(case.id, counts, patient=case.patient)
+        on_case(done, len(cases))
+    summary = summarise(rows)
+    write_cases(out / "cases.csv", rows)
+    write_summary(out / "summary.json", summary)
+    return summary
+
+
+def _classification(
+    model: Model,
+    data: SegxDataModule,
+    cases: Sequence[Case],
+    out: Path,
+    on_case: Callable[[int, int], None],
+) -> ClassificationSummary:
+    predictor = Predictor(model)
+    classified = []
+    for done, case in enumerate(cases, start=1):
+        if case.label is None:
+            raise DataError(f"{case.image} has no label to measure against.")
+        probabilities = tuple(predictor.classify(case.image).astype(float).tolist())
+        classified.append(ClassifiedCase(case.id, case.patient, case.label, probabilities))
+        on_case(done, len(cases))
+    names = data.class_names
+    summary = summarise_classified(classified, class_names=names)
+    write_classified(out / "cases.csv", classified, class_names=names)
+    write_classification_summary(out / "summary.json", summary)
+    return summary
+
+
+def _check_classes(model: Model, data: SegxDataModule) -> None:
+    trained = model.spec.labels or model.spec.class_names
+    found = data.labels or data.class_names
+    if trained != found:
+        raise DataError(
+            f"The model was trained on {trained}, but {data.layout.root} holds {found}. "
+            "Measure it on a data set with the same classes."
+        )
+
+
+def _silent(done: int, total: int) -> None:
+    """Say nothing."""
