@@ -1,0 +1,244 @@
+"""Test Dice after the same training time: segx fit against a plain U-Net.
+
+    python scripts/bench/accuracy.py --data DIR isbi2012_em drive --json out.json
+
+Each data set is a folder with train/ and test/, each with images/ and masks/. The peers
+run one after another, never together. With --keep FOLDER every finished line is kept,
+and a run that was interrupted goes on from there.
+"""
+
+import argparse
+import csv
+import json
+import shutil
+import tempfile
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import peers
+from peers import console
+from rich.table import Table
+
+from segx.evaluation.cases import CaseRow, read_cases
+from segx.evaluation.records import Json, number_or_null, write_json
+from segx.evaluation.summary import summarise
+from segx.metrics import defined_mean
+
+__all__ = ["Line", "main"]
+
+PEERS = ("plain", "segx")
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one peer reached on one data set.
+
+    Args:
+        data: Name of the data set.
+        peer: ``plain`` or ``segx``.
+        seed: Seed of the run.
+        budget_s: Seconds asked for.
+        spent_s: Seconds that the training took.
+        steps: Optimizer steps made.
+        dice: Mean test Dice over cases, then over foreground classes.
+        cases: Dice of each test case, mean over its classes; None if not defined.
+        settings: segx's stock config and what was changed in it.
+    """
+
+    data: str
+    peer: str
+    seed: int
+    budget_s: float
+    spent_s: float
+    steps: int
+    dice: float
+    cases: dict[str, float | None]
+    settings: tuple[str, ...]
+
+
+def main() -> None:
+    """Measure all peers on all sets, print tables, write the JSON."""
+    arguments = _parser().parse_args()
+    if arguments.keep:
+        _measure(arguments, arguments.keep)
+    else:
+        with tempfile.TemporaryDirectory(prefix="segx-accuracy-") as folder:
+            _measure(arguments, Path(folder))
+
+
+def _measure(arguments: argparse.Namespace, folder: Path) -> None:
+    changed: dict[str, tuple[str, ...]] = {}
+    for name, *options in arguments.option:
+        changed[name] = (*changed.get(name, ()), *options)
+    lines = []
+    for root in [Path(root, name) for root, *names in arguments.data for name in names]:
+        for seed in arguments.seeds:
+            trial = _Trial(
+                root,
+                seed,
+                budget_s=arguments.seconds,
+                config=arguments.config,
+                options=changed.get(root.name, ()),
+                folder=folder,
+            )
+            pair = [trial.line(peer) for peer in PEERS]
+            console.print(_case_table(*pair))
+            lines += pair
+    console.print(_table(lines))
+    if arguments.json:
+        content: dict[str, Json] = {
+            "environment": peers.environment(),
+            "lines": [asdict(line) for line in lines],
+        }
+        write_json(arguments.json, content)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One data set and seed, that every peer is tried on.
+
+    Args:
+        root: Folder of the data set.
+        seed: Seed of the runs.
+        budget_s: Seconds to train.
+        config: segx's stock config.
+        options: ``KEY=VALUE`` changed in it.
+        folder: Where runs and finished lines are kept.
+    """
+
+    root: Path
+    seed: int
+    budget_s: float
+    config: str
+    options: tuple[str, ...]
+    folder: Path
+
+    def line(self, peer: str) -> Line:
+        """The line kept by an earlier call, or a new one."""
+        name = f"{self.root.name}-{peer}-seed{self.seed}-{self.budget_s:g}s"
+        kept = self.folder / "lines" / f"{name}.json"
+        wanted = (self.config, *self.options) if peer == "segx" else ()
+        if kept.is_file():
+            fields = json.loads(kept.read_text(encoding="utf-8"))
+            line = Line(**{**fields, "settings": tuple(fields["settings"])})
+            if line.settings == wanted:
+                return line
+        run = self.folder / "runs" / name
+        if run.exists():  # interrupted, or measured with other settings
+            shutil.rmtree(run)
+        spent_s, steps, rows = self._segx(run) if peer == "segx" else self._plain(run)
+        line = Line(
+            data=self.root.name,
+            peer=peer,
+            seed=self.seed,
+            budget_s=self.budget_s,
+            spent_s=spent_s,
+            steps=steps,
+            dice=summarise(rows).dice,
+            cases=_by_case(rows),
+            settings=wanted,
+        )
+        write_json(kept, asdict(line))
+        return line
+
+    def _plain(self, run: Path) -> tuple[float, int, list[CaseRow]]:
+        command = peers.script("plain_unet.py", "--data", self.root, "--out", run)
+        command += ["--seconds", str(self.budget_s), "--seed", str(self.seed)]
+        peers.run(command, log=run.with_suffix(".log"))
+        found = json.loads((run / "run.json").read_text(encoding="utf-8"))
+        return found["seconds"], found["steps"], read_cases(run / "cases.csv")
+
+    def _segx(self, run: Path) -> tuple[float, int, list[CaseRow]]:
+        command = peers.segx("fit", "-c", self.config, "--data.root", self.root)
+        command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
+        command += ["--budget", f"{self.budget_s:g}s", "--seed", str(self.seed)]
+        for option in self.options:
+            key, _, value = option.partition("=")
+            command += [f"--{key}", value]
+        spent_s = peers.run(command, log=run.with_suffix(".fit.log"))
+        peers.run(peers.segx("test", run), log=run.with_suffix(".test.log"))
+        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+            steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
+        return spent_s, steps, read_cases(run / "test" / "cases.csv")
+
+
+def _by_case(rows: list[CaseRow]) -> dict[str, float | None]:
+    """Dice of each case, mean over its classes; None where it is not defined."""
+    scores = defaultdict(list)
+    for row in rows:
+        # segx puts the split before stems that are not unique in the whole set.
+        scores[row.case.removeprefix("test-")].append(row.counts.dice)
+    return {case: number_or_null(defined_mean(scores[case])) for case in sorted(scores)}
+
+
+def _case_table(plain: Line, ours: Line) -> Table:
+    """Dice of every test case, side by side."""
+    table = Table(
+        "case", "plain", "segx", "difference", title=f"{plain.data}: test Dice"
+    )
+    for case in sorted(plain.cases.keys() | ours.cases.keys()):
+        before, after = plain.cases.get(case), ours.cases.get(case)
+        gain = "-" if before is None or after is None else f"{after - before:+.3f}"
+        table.add_row(case, _number(before), _number(after), gain)
+    return table
+
+
+def _table(lines: list[Line]) -> Table:
+    """One row a run, the mean of the seeds below where there are several."""
+    table = Table(title="Test Dice: mean over cases, then over classes")
+    for column in ("data set", "seed", "peer", "training s", "steps", "cases", "Dice"):
+        table.add_column(column)
+    by_trial = defaultdict(list)
+    for line in lines:
+        by_trial[line.data, line.peer].append(line)
+        table.add_row(
+            line.data,
+            str(line.seed),
+            line.peer,
+            f"{line.spent_s:.0f}",
+            str(line.steps),
+            str(len(line.cases)),
+            f"{line.dice:.3f}",
+        )
+    for (data, peer), runs in by_trial.items():
+        if len(runs) > 1:
+            mean = defined_mean(line.dice for line in runs)
+            table.add_row(data, "all", peer, "", "", "", f"[bold]{mean:.3f}[/]")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("ROOT", "SET"),
+        help="a folder and the names of data sets in it; may be given again",
+    )
+    parser.add_argument("--seconds", type=float, default=300, help="time to train")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--config", default="unet", help="segx's stock config")
+    parser.add_argument(
+        "--option",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("SET", "KEY=VALUE"),
+        help="keys of the config to change for one set: wbc_dataset2 data.crop=288",
+    )
+    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
