@@ -9,10 +9,11 @@ __all__ = ["Labels", "MaskKind"]
 
 MaskKind = Literal["binary", "multiclass", "multilabel"]
 
-# Okabe & Ito's palette: told apart by colour-blind readers; black stands for background.
+# Okabe & Ito's palette, which colour-blind readers tell apart; sky blue comes first, for
+# orange is faint on skin, blood and retina. Black stands for the background.
 _COLOURS = (
-    (230, 159, 0),
     (86, 180, 233),
+    (230, 159, 0),
     (0, 158, 115),
     (240, 228, 66),
     (0, 114, 178),

@@ -1,0 +1,85 @@
+"""segx demo: the whole road on a small data set that it paints itself."""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from segx.cli.console import console
+from segx.errors import TrainingError
+
+__all__ = ["run"]
+
+# Leaves a minute of the four for painting, checking, testing and the big scan.
+BUDGET = "120s"
+
+
+def run(argv: list[str]) -> int:
+    """Paint data, check, train, test and predict a big scan; each step is a command."""
+    parser = argparse.ArgumentParser(
+        prog="segx demo",
+        description="Make a small data set of cells, check it, train, test and predict a "
+        "2048x2048 scan in tiles: about four minutes on two cores.",
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=Path("segx-demo"))
+    parser.add_argument("--budget", default=BUDGET, help="time to train, such as 120s")
+    parser.add_argument("--again", action="store_true", help="replace an earlier demo")
+    arguments = parser.parse_args(argv)
+    folder = arguments.folder
+    _make_room(folder, again=arguments.again)
+    # Imported here, after wrong use has been refused.
+    from segx.cli import check, fit, predict, test
+    from segx.data.cells import write_cells
+
+    _say(1, f"Painting cells: {folder}/data")
+    cells = write_cells(folder / "data")
+    data, runs, run_folder = str(folder / "data"), str(folder / "runs"), str(folder / "runs/cells")
+    _say(2, f"segx check {data}")
+    check.run([data])
+    named = ["--data.classes", "[background, cytoplasm, nucleus]"]
+    words = ["-c", "demo", "--data.root", data, "--name", "cells", "--runs", runs]
+    _say(3, f"segx fit {' '.join(words)} --budget {arguments.budget}")
+    fit.run([*words, *named, "--budget", arguments.budget])
+    _say(4, f"segx test {run_folder}")
+    test.run([run_folder])
+    _say(5, f"segx predict {run_folder} {cells.scan} -o {folder}/masks")
+    predict.run([run_folder, str(cells.scan), "-o", str(folder / "masks")])
+    _farewell(folder)
+    return 0
+
+
+def _make_room(folder: Path, *, again: bool) -> None:
+    """An earlier demo is replaced on demand; anything else is never removed."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not again:
+        raise TrainingError(
+            f"{folder} exists already. Look at it, make the demo again with --again, or name "
+            "another folder: segx demo FOLDER"
+        )
+    ours = {"data", "runs", "masks"}
+    strange = sorted(item.name for item in folder.iterdir() if item.name not in ours)
+    if strange:
+        raise TrainingError(
+            f"{folder} is no demo: it holds {', '.join(strange[:3])}. Name another folder: "
+            "segx demo FOLDER"
+        )
+    shutil.rmtree(folder)
+
+
+def _say(step: int, text: str) -> None:
+    console.rule(f"[bold]{step}/5[/] {text}", align="left")
+
+
+def _farewell(folder: Path) -> None:
+    console.rule("Done", align="left")
+    lines = (
+        f"Look at   {folder}/masks/scan_overlay.png   the big scan, its mask drawn over it",
+        f"          {folder}/runs/cells/overlays/     validation cases: truth left, ours right",
+        f"          {folder}/data/                    how a data set is laid out",
+        "Your own  segx check DIR",
+        "          segx fit -c unet --data.root DIR --name mine --budget 30m",
+        "          segx test runs/mine",
+        "          segx predict runs/mine SCAN… -o OUT",
+    )
+    for line in lines:
+        console.print(line, highlight=False)

@@ -1,0 +1,51 @@
+"""segx test: measure a trained model on cases that it was not trained on."""
+
+import argparse
+from pathlib import Path
+
+from rich.progress import Progress
+
+from segx.cli.console import console, messages
+from segx.cli.results import result_table
+
+__all__ = ["run"]
+
+
+def run(argv: list[str]) -> int:
+    """Measure a run on its data set, write RUN/test/ and print the table."""
+    parser = argparse.ArgumentParser(
+        prog="segx test",
+        description="Predict the test cases of a run's data set as whole scans, and measure.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
+    parser.add_argument("--data", type=Path, help="another folder with the same layout")
+    arguments = parser.parse_args(argv)
+    # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.artifact import load_model
+    from segx.data.datamodule import SegxDataModule
+    from segx.evaluation.run import measure
+    from segx.models.encoder import encoder_normalisation
+    from segx.training.run import RunFolder
+
+    folder = RunFolder(arguments.run)
+    config = folder.read_config()
+    model = load_model(arguments.run)
+    data_config = config.data
+    if arguments.data is not None:
+        data_config = data_config.model_copy(update={"root": arguments.data})
+    mean, std = encoder_normalisation(config.model.encoder.name)
+    data = SegxDataModule(data_config, task=config.task, seed=config.seed, mean=mean, std=std)
+    out = folder.test if arguments.split == "test" else folder.path / arguments.split
+    with Progress(console=messages, transient=True) as progress:
+        bar = progress.add_task("Predicting", total=None)
+        summary = measure(
+            model,
+            data,
+            out,
+            split=arguments.split,
+            on_case=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    console.print(result_table(summary, title=f"{folder.path.name}: {arguments.split} cases"))
+    console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)
+    return 0

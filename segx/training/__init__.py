@@ -1,0 +1,1 @@
+"""How the weights are learnt: Lightning modules, schedule, budget, checkpoints."""

@@ -1,0 +1,155 @@
+"""A time budget turned into a number of steps: measured on the first ones, planned once."""
+
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+
+from segx.errors import ConfigError
+
+__all__ = ["BudgetPlanner", "Plan", "parse_budget", "plan_steps"]
+
+logger = logging.getLogger(__name__)
+
+# Shares of the budget; both are small against what a longer validation would tell.
+VALIDATION_SHARE = 0.1
+MARGIN_SHARE = 0.02
+MOST_PASSES = 10
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a budget buys.
+
+    Args:
+        steps: Optimizer steps of the whole training.
+        interval: Steps between two validations; divides `steps`.
+        validation_share: Share of the validation cases that fits, in (0, 1].
+    """
+
+    steps: int
+    interval: int
+    validation_share: float
+
+
+def parse_budget(text: str) -> float:
+    """Seconds meant by ``90s``, ``5m`` or ``1.5h``.
+
+    Raises:
+        ConfigError: If it is no positive time.
+
+    Examples:
+        >>> parse_budget("1.5h")
+        5400.0
+    """
+    number, unit = text[:-1], text[-1:]
+    try:
+        seconds = float(number) * _UNITS[unit]
+    except (ValueError, KeyError):
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"--budget: {text!r} is no time. Write 90s, 5m or 1.5h.")
+    return seconds
+
+
+def plan_steps(
+    remaining_s: float, *, step_s: float, validation_s: float, done: int, least: int
+) -> Plan:
+    """Spread what is left of a budget over steps and validations.
+
+    Args:
+        remaining_s: Seconds left.
+        step_s: Seconds a training step takes.
+        validation_s: Seconds that one pass over all validation cases takes.
+        done: Steps made already.
+        least: Steps that the schedule needs in any case (its warm-up).
+
+    Examples:
+        >>> plan_steps(300, step_s=1.0, validation_s=10, done=10, least=10)
+        Plan(steps=279, interval=93, validation_share=1.0)
+    """
+    allowance_s = VALIDATION_SHARE * remaining_s
+    share = min(1.0, allowance_s / validation_s) if validation_s > 0 else 1.0
+    pass_s = validation_s * share
+    # The small term keeps a quotient that is whole on paper from falling below it.
+    affordable = allowance_s / pass_s + 1e-9 if pass_s > 0 else MOST_PASSES
+    passes = int(max(1, min(MOST_PASSES, affordable)))
+    usable_s = remaining_s * (1 - MARGIN_SHARE) - passes * pass_s
+    steps = max(least + 1, done + int(usable_s / step_s))
+    interval = max(1, steps // passes)
+    return Plan(interval * max(1, steps // interval), interval, share)
+
+
+class BudgetPlanner(pl.Callback):
+    """Measures the first steps, then fixes the length of the training once.
+
+    The first step is left out: it builds what later steps reuse. Planning happens
+    while the learning rate still warms up, which takes a fixed number of steps; so a
+    later run with the step count found repeats the same schedule.
+
+    Args:
+        budget_s: Seconds for everything, from `started` on.
+        started: `time.monotonic()` when the command began.
+        warmup_steps: Steps of the warm-up; none is planned beyond them.
+        validation_steps: Cost of a pass over the validation cases, in units of one
+            training step.
+        on_plan: Called once with the plan; it sets the trainer's length.
+    """
+
+    def __init__(
+        self,
+        budget_s: float,
+        *,
+        started: float,
+        warmup_steps: int,
+        validation_steps: float,
+        on_plan: Callable[[pl.Trainer, Plan], None],
+    ) -> None:
+        self.budget_s = budget_s
+        self.started = started
+        self.warmup_steps = warmup_steps
+        self.validation_steps = validation_steps
+        self.on_plan = on_plan
+        self.plan: Plan | None = None
+        self._ends: list[float] = []
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note when the step ended; plan once enough steps are known."""
+        if self.plan is not None:
+            return
+        now = time.monotonic()
+        self._ends.append(now)
+        spent = now - self.started
+        enough = trainer.global_step >= max(3, self.warmup_steps)
+        if len(self._ends) < 3 or not (enough or spent > self.budget_s / 10):
+            return
+        gaps = [end - start for start, end in zip(self._ends, self._ends[1:], strict=False)]
+        # The mean of the middle: noise on a shared machine is one-sided.
+        step_s = statistics.mean(sorted(gaps)[: max(1, (3 * len(gaps) + 3) // 4)])
+        self.plan = plan_steps(
+            self.budget_s - spent,
+            step_s=step_s,
+            validation_s=self.validation_steps * step_s,
+            done=trainer.global_step,
+            least=max(self.warmup_steps, trainer.global_step),
+        )
+        logger.info(
+            "%.2f s a step: %d steps fit in %.0f s, validated every %d",
+            step_s,
+            self.plan.steps,
+            self.budget_s,
+            self.plan.interval,
+        )
+        self.on_plan(trainer, self.plan)

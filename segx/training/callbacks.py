@@ -1,0 +1,147 @@
+"""What happens beside the steps: pictures of validation cases, speed, a guard on NaN."""
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from numpy.typing import NDArray
+
+from segx.data.dataset import Batch
+from segx.errors import TrainingError
+from segx.geometry import Extent
+from segx.scans.intensity import Intensity
+from segx.scans.overlay import draw_overlay, write_png
+from segx.training.task import SegmentationTask, truth_of
+
+__all__ = ["FiniteLoss", "LastStep", "Overlays", "Speed"]
+
+logger = logging.getLogger(__name__)
+
+
+class Overlays(pl.Callback):
+    """Draws the first validation cases after each validation: truth left, prediction right.
+
+    Args:
+        folder: Where the pictures go: ``step000120_NAME.png``.
+        names: A name for each validation case, in the loader's order.
+        count: How many of them are drawn.
+    """
+
+    def __init__(self, folder: Path, *, names: tuple[str, ...], count: int) -> None:
+        self.folder = folder
+        self.names = names
+        self.count = count
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Draw the case that was just counted."""
+        case = int(batch.case[0])
+        if trainer.sanity_checking or not trainer.is_global_zero or batch_idx >= self.count:
+            return
+        if not isinstance(pl_module, SegmentationTask) or batch.mask is None:
+            return
+        truth = truth_of(batch.mask)
+        extent = Extent(*truth.shape[:2])
+        picture = _picture(batch, pl_module.spec.intensity, extent)
+        predicted = pl_module.predict_mask(batch.image, extent)
+        labels = pl_module.labels
+        panels = [draw_overlay(picture, mask, labels) for mask in (truth, predicted)]
+        step = f"step{trainer.global_step:06d}"
+        write_png(self.folder / f"{step}_{self.names[case]}.png", np.hstack(panels))
+
+
+class Speed(pl.Callback):
+    """Logs seconds a step and images a second, loading included."""
+
+    def __init__(self) -> None:
+        self._end: float | None = None
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        """Log the time since the step before ended."""
+        now = time.perf_counter()
+        if self._end is not None:
+            seconds = now - self._end
+            pl_module.log("train/step_s", seconds)
+            pl_module.log("train/images_per_s", len(batch.image) / seconds, prog_bar=True)
+        self._end = now
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """A validation is no part of a step."""
+        self._end = None
+
+
+class LastStep(pl.Callback):
+    """Lets the last step be validated and kept, also where it stands within an epoch."""
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Ask for the stop one step early: Lightning then validates, unlike at its own."""
+        if 0 < trainer.max_steps <= trainer.global_step:
+            trainer.should_stop = True
+
+
+class FiniteLoss(pl.Callback):
+    """Stops a training whose loss is no number; the checkpoints before it stay.
+
+    Args:
+        patience: Steps in a row that may fail.
+    """
+
+    def __init__(self, patience: int = 3) -> None:
+        self.patience = patience
+        self._failed = 0
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Count the steps in a row without a finite loss."""
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        self._failed = 0 if bool(torch.isfinite(loss)) else self._failed + 1
+        if self._failed >= self.patience:
+            raise TrainingError(
+                f"The loss was not finite in {self._failed} steps in a row, up to step "
+                f"{trainer.global_step}. The last checkpoint is from before. Lower "
+                "--training.optimizer.lr, or look at the images with segx check."
+            )
+
+
+def _picture(batch: Batch, intensity: Intensity, extent: Extent) -> NDArray[np.uint8]:
+    """The image of a batch of one as it was stored, for eyes: (rows, cols, 3) uint8."""
+    image = batch.image[0].float().cpu()
+    mean = torch.tensor(intensity.mean).view(-1, 1, 1)
+    std = torch.tensor(intensity.std).view(-1, 1, 1)
+    unit = (image * std + mean).clamp(0, 1)[None]
+    size = (extent.rows, extent.cols)
+    if unit.shape[-2:] != size:
+        unit = torch.nn.functional.interpolate(unit, size=size, mode="bilinear")
+    array: NDArray[np.uint8] = (unit[0] * 255).byte().permute(1, 2, 0).numpy()
+    return array

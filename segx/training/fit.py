@@ -1,0 +1,276 @@
+"""The story of a training: check, read the data, build, learn, keep."""
+
+import logging
+import sys
+import time
+import warnings
+from importlib.util import find_spec
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from segx.artifact import ModelSpec, check_model
+from segx.config import Choice, FitConfig, typed_options
+from segx.data.datamodule import SegxDataModule
+from segx.environment import choose_precision
+from segx.errors import ConfigError, MissingExtraError, TrainingError
+from segx.models.encoder import encoder_normalisation
+from segx.pretrained import load_encoder_weights
+from segx.training.budget import BudgetPlanner, Plan
+from segx.training.callbacks import FiniteLoss, LastStep, Overlays, Speed
+from segx.training.checkpointing import AtomicCheckpoints
+from segx.training.classification import ClassificationTask, build_class_loss
+from segx.training.learner import Learner
+from segx.training.metrics_log import MetricsCsv
+from segx.training.optim import check_optimizer
+from segx.training.run import RunFolder
+from segx.training.task import SegmentationTask, build_loss
+
+__all__ = ["check_config", "fit"]
+
+logger = logging.getLogger(__name__)
+
+# What segx itself passes to the Trainer.
+_OWN_TRAINER_KEYS = ("logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing")
+
+
+def fit(
+    config: FitConfig,
+    run: RunFolder,
+    *,
+    budget_s: float | None = None,
+    resume: bool = False,
+    progress: bool = True,
+) -> None:
+    """Train the network that a config describes and fill a run folder.
+
+    Args:
+        config: What to train, on what.
+        run: Where everything goes.
+        budget_s: Seconds that the training may take, from now on; the number of
+            steps follows from it.
+        resume: Go on from the run's last checkpoint.
+        progress: Show a progress bar.
+
+    Raises:
+        ConfigError: If the config asks for what can't work.
+        DataError: If the data set has a defect.
+        TrainingError: If the run exists already, there is nothing to resume, or the
+            loss stops being a number.
+    """
+    started = time.monotonic()
+    check_config(config)
+    if resume:
+        _check_resume(config, run)
+    else:
+        run.refuse_existing()
+    if budget_s is not None:
+        config = _open_ended(config)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    mean, std = encoder_normalisation(config.model.encoder.name)
+    data = SegxDataModule(config.data, task=config.task, seed=config.seed, mean=mean, std=std)
+    if not resume:
+        run.create()
+        run.write_config(config)
+        data.write_splits(run.path / "splits.csv")
+    task = _build_task(config, data)
+    _quiet_lightning()
+    trainer = _build_trainer(config, run, data, progress=progress)
+    if budget_s is not None:
+        _spend(budget_s, started, config=config, run=run, trainer=trainer, data=data, task=task)
+    trainer.fit(task, datamodule=data, ckpt_path=run.last if resume else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+
+
+def check_config(config: FitConfig) -> None:
+    """Refuse what can't work before any data are read.
+
+    Raises:
+        ConfigError: With the key, the value and what is allowed.
+    """
+    check_model(config.model, task=config.task)
+    check_optimizer(config.training.optimizer)
+    _trainer_options(config)
+    if config.data.root is None and config.data.manifest is None:
+        raise ConfigError("data.root: say where the data set is: --data.root DIR")
+
+
+def _check_resume(config: FitConfig, run: RunFolder) -> None:
+    """A resumed run must have a checkpoint, and the config that it was started with."""
+    if not run.last.is_file():
+        raise TrainingError(
+            f"There is nothing to resume in {run.path}: checkpoints/last.ckpt is missing. "
+            "Leave --ckpt_path out to start afresh."
+        )
+    old = run.read_config().model_dump(mode="json")
+    new = config.model_dump(mode="json")
+    # How long to train may change; what is trained may not.
+    changed = [key for key in old if key != "trainer" and old[key] != new[key]]
+    if changed:
+        raise TrainingError(
+            f"{run.path} was started with another config: {', '.join(changed)} differ. Resume "
+            f"with its own: segx fit -c {run.config_file} --name {run.path.name} "
+            "--ckpt_path last"
+        )
+
+
+def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
+    """The module that learns, its encoder started from the weights asked for."""
+    segments = config.task == "segmentation"
+    spec = ModelSpec(
+        task=config.task,
+        encoder=config.model.encoder,
+        decoder=config.model.decoder if segments else None,
+        head=config.model.head,
+        in_channels=data.channels,
+        labels=data.labels if segments else None,
+        class_names=None if segments else data.class_names,
+        intensity=data.intensity,
+        resize=(data.resize.rows, data.resize.cols) if data.resize else None,
+        inference=config.inference,
+    )
+    loss, training = config.model.loss, config.training
+    task: Learner
+    if segments:
+        cases = len(data.splits.val)
+        task = SegmentationTask(spec, loss=loss, training=training, validation_cases=cases)
+    else:
+        task = ClassificationTask(spec, loss=loss, training=training)
+    if config.model.encoder.weights is not None:
+        load_encoder_weights(task.network.encoder, config.model.encoder.weights)
+    return task
+
+
+def _build_trainer(
+    config: FitConfig, run: RunFolder, data: SegxDataModule, *, progress: bool
+) -> pl.Trainer:
+    """Lightning's Trainer with our checkpoints, log and pictures."""
+    options = _trainer_options(config)
+    precision = choose_precision(str(options.pop("precision", None) or "auto"))
+    logger.info("precision %s: %s", precision.name, precision.reason)
+    callbacks: list[pl.Callback] = [*_checkpoints(config, run), Speed(), FiniteLoss(), LastStep()]
+    if config.task == "segmentation" and config.training.overlays:
+        names = tuple(case.id for case in data.splits.val)
+        count = config.training.overlays
+        callbacks.append(Overlays(run.overlays, names=names, count=count))
+    if config.training.early_stopping is not None:
+        callbacks.append(
+            EarlyStopping(
+                config.training.monitor,
+                mode="max",
+                patience=config.training.early_stopping,
+                check_finite=False,
+                check_on_train_epoch_end=False,
+            )
+        )
+    if progress:
+        callbacks.append(RichProgressBar(leave=False))
+    return pl.Trainer(
+        **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
+        precision=precision.name,
+        logger=_loggers(config, run),
+        callbacks=callbacks,
+        plugins=[AtomicCheckpoints()],
+        default_root_dir=run.path,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+
+
+def _checkpoints(config: FitConfig, run: RunFolder) -> list[ModelCheckpoint]:
+    best = ModelCheckpoint(
+        run.checkpoints,
+        filename="best",
+        monitor=config.training.monitor,
+        mode="max",
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+    last = ModelCheckpoint(
+        run.checkpoints,
+        filename="last",
+        every_n_epochs=1,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+    return [best, last]
+
+
+def _loggers(config: FitConfig, run: RunFolder) -> list[Logger]:
+    """metrics.csv always; TensorBoard's files beside it where they are asked for."""
+    table = MetricsCsv(run.metrics)
+    if config.training.logger == "csv":
+        return [table]
+    if not find_spec("tensorboard"):
+        raise MissingExtraError(
+            "training.logger tensorboard needs a package that is not installed. Install it: "
+            "pip install 'segx[tensorboard]'"
+        )
+    return [table, TensorBoardLogger(run.path, name="", version="tensorboard")]
+
+
+def _trainer_options(config: FitConfig) -> dict[str, Any]:
+    """The `trainer` section, held against the Trainer's own signature."""
+    choice = Choice(name="Trainer", options=config.trainer)
+    return typed_options(pl.Trainer, choice, key="trainer", supplied=_OWN_TRAINER_KEYS)
+
+
+def _open_ended(config: FitConfig) -> FitConfig:
+    """The config without a length of its own: the budget will give it one."""
+    endless = {
+        "max_epochs": -1,
+        "max_steps": -1,
+        "val_check_interval": sys.maxsize,
+        "check_val_every_n_epoch": None,
+    }
+    return config.model_copy(
+        update={
+            "trainer": {**config.trainer, **endless},
+            "training": config.training.model_copy(update={"early_stopping": None}),
+        }
+    )
+
+
+def _spend(
+    budget_s: float,
+    started: float,
+    *,
+    config: FitConfig,
+    run: RunFolder,
+    trainer: pl.Trainer,
+    data: SegxDataModule,
+    task: Learner,
+) -> None:
+    """Let a planner set the length of the training from the first steps' time."""
+
+    def keep(trainer: pl.Trainer, plan: Plan) -> None:
+        task.schedule.total_steps = plan.steps
+        if isinstance(task, SegmentationTask):
+            task.validation_limit = max(1, int(plan.validation_share * len(data.splits.val)))
+        trainer.fit_loop.epoch_loop.max_steps = plan.steps
+        trainer.val_check_batch = plan.interval
+        found = {
+            "max_steps": plan.steps,
+            "val_check_interval": plan.interval,
+            "check_val_every_n_epoch": None,
+        }
+        run.write_config(config.model_copy(update={"trainer": {**config.trainer, **found}}))
+
+    planner = BudgetPlanner(
+        budget_s,
+        started=started,
+        warmup_steps=config.training.warmup_steps,
+        validation_steps=data.validation_pixels / (3 * data.pixels_per_step),
+        on_plan=keep,
+    )
+    trainer.callbacks.insert(0, planner)
+
+
+def _quiet_lightning() -> None:
+    """Hush Lightning's hints: on loaders, devices and paths segx has decided itself."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for module in (r"pytorch_lightning\.", r"lightning_fabric\."):
+        warnings.filterwarnings("ignore", module=module)

@@ -1,0 +1,88 @@
+"""What every task shares: the network, its average, the optimizer and the schedule."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
+
+from segx.artifact import ModelSpec, build_network
+from segx.config import Choice, TrainingConfig
+from segx.models.network import Network
+from segx.training.optim import Schedule, average_of, build_optimizer
+
+__all__ = ["Learner"]
+
+
+class Learner(pl.LightningModule):
+    """A network that learns; tasks add the step.
+
+    The average of the weights is a module of its own: it is saved, resumed and moved
+    with the rest, and it is what is validated, kept and used for prediction.
+
+    Args:
+        spec: What the network is; a `ModelSpec` or its plain values.
+        loss: The loss, by name and options.
+        training: The `training` section of the config.
+    """
+
+    automatic_optimization = True
+
+    def __init__(
+        self,
+        spec: ModelSpec | dict[str, Any],
+        *,
+        loss: Choice | dict[str, Any],
+        training: TrainingConfig | dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.spec = ModelSpec.model_validate(spec)
+        self.settings = TrainingConfig.model_validate(training)
+        self.loss_choice = Choice.model_validate(loss)
+        # Plain values only: checkpoints are read without running code.
+        self.hparams.update(
+            spec=self.spec.model_dump(mode="json"),
+            loss=self.loss_choice.model_dump(mode="json"),
+            training=self.settings.model_dump(mode="json"),
+        )
+        self.network = build_network(self.spec)
+        if self.settings.channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        decay = self.settings.ema_decay
+        self.average = average_of(self.network, decay=decay) if decay else None
+        self.schedule = Schedule(
+            self.settings.schedule, warmup_steps=self.settings.warmup_steps
+        )
+
+    @property
+    def best_network(self) -> Network:
+        """The network to validate and to keep: the average where there is one."""
+        if self.average is None or int(self.average.n_averaged) == 0:
+            return self.network
+        averaged: Network = self.average.module
+        return averaged
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer, and the schedule's factor at every step."""
+        optimizer = build_optimizer(self.network, self.settings.optimizer)
+        if self.schedule.total_steps is None:
+            steps = self.trainer.estimated_stepping_batches
+            self.schedule.total_steps = int(steps) if steps != float("inf") else None
+        scheduler = LambdaLR(optimizer, self.schedule)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Let the average follow the weights, once per optimizer step."""
+        accumulated = self.trainer.accumulate_grad_batches
+        if self.average is not None and (batch_idx + 1) % accumulated == 0:
+            self.average.update_parameters(self.network)
+
+    def as_input(self, image: Tensor) -> Tensor:
+        """An image batch (B, C, H, W) in the memory format that the network uses."""
+        if self.settings.channels_last:
+            return image.contiguous(memory_format=torch.channels_last)
+        return image

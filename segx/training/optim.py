@@ -1,0 +1,104 @@
+"""How a step changes the weights: parameter groups, warm-up, schedule, averaging."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from segx.config import Choice, class_named, typed_options
+
+__all__ = ["Schedule", "average_of", "build_optimizer", "check_optimizer"]
+
+OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
+    "AdamW": torch.optim.AdamW,
+    "Adam": torch.optim.Adam,
+    "SGD": torch.optim.SGD,
+    "RAdam": torch.optim.RAdam,
+    "NAdam": torch.optim.NAdam,
+}
+
+
+class Schedule:
+    """Factor on the learning rate: a linear warm-up, then constant or half a cosine.
+
+    The warm-up has a fixed number of steps, so that it can run before the total is
+    known: a time budget is turned into a total while it lasts.
+
+    Args:
+        kind: ``cosine`` (down to 0 at the last step) or ``constant``.
+        warmup_steps: Steps over which the factor rises to 1.
+        total_steps: Steps of the whole training; None: not known yet, factor 1.
+
+    References:
+        Loshchilov & Hutter 2017, arXiv 1608.03983.
+
+    Examples:
+        >>> half = Schedule("cosine", warmup_steps=2, total_steps=6)
+        >>> [round(half(step), 2) for step in range(7)]
+        [0.5, 1.0, 1.0, 0.85, 0.5, 0.15, 0.0]
+    """
+
+    def __init__(
+        self, kind: str, *, warmup_steps: int, total_steps: int | None = None
+    ) -> None:
+        self.kind = kind
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+
+    def __call__(self, step: int) -> float:
+        """The factor for step number `step`, counted from 0."""
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        if self.kind == "constant" or self.total_steps is None:
+            return 1.0
+        length = max(1, self.total_steps - self.warmup_steps)
+        done = min(1.0, (step - self.warmup_steps) / length)
+        return 0.5 * (1 + math.cos(math.pi * done))
+
+
+def check_optimizer(choice: Choice) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
+    """The optimizer that a config names, and its options.
+
+    Raises:
+        ConfigError: For an unknown name or option.
+    """
+    key = "training.optimizer"
+    cls = class_named(choice.name, OPTIMIZERS, key=key, base=torch.optim.Optimizer)
+    return cls, typed_options(cls, choice, key=key, supplied=("params",))
+
+
+def build_optimizer(network: nn.Module, choice: Choice) -> torch.optim.Optimizer:
+    """Build the optimizer with two groups: weight decay for kernels and matrices only.
+
+    Biases and the scales of normalisation layers are left out of the decay, as is
+    usual for AdamW.
+    """
+    cls, options = check_optimizer(choice)
+    trainable = [item for item in network.parameters() if item.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [item for item in trainable if item.ndim > 1]},
+        {"params": [item for item in trainable if item.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return cls([group for group in groups if _filled(group["params"])], **options)
+
+
+def average_of(network: nn.Module, *, decay: float) -> AveragedModel:
+    """A copy of a network that follows it as an exponential moving average.
+
+    Batch-norm statistics are averaged like weights.
+
+    References:
+        Polyak & Juditsky 1992, doi:10.1137/0330046.
+    """
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
+    )
+    average.requires_grad_(requires_grad=False)
+    return average
+
+
+def _filled(parameters: Iterable[nn.Parameter]) -> bool:
+    return any(True for _ in parameters)

@@ -1,0 +1,122 @@
+"""Segmentation as a Lightning module: crops to learn from, whole cases to judge by."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from segx.artifact import ModelSpec
+from segx.config import Choice, TrainingConfig, class_named, typed_options
+from segx.data.dataset import Batch
+from segx.errors import ConfigError
+from segx.geometry import Extent
+from segx.inference.plan import TilePlan
+from segx.inference.tiled import predict_image, resize_probabilities
+from segx.inference.runtimes import TorchRuntime
+from segx.labels import Labels
+from segx.losses import LOSSES, DeepSupervision, SegmentationLoss
+from segx.masks.decide import decide
+from segx.metrics.case_counts import CaseCounts
+from segx.metrics.overlap import count_overlap
+from segx.models.network import Prediction
+from segx.training.learner import Learner
+
+__all__ = ["SegmentationTask", "build_loss", "truth_of"]
+
+
+class SegmentationTask(Learner):
+    """Learns masks from crops; `val/dice` and `val/iou` are of whole, stitched cases.
+
+    Args:
+        spec: What the network is; a `ModelSpec` or its plain values.
+        loss: The loss, by name and options.
+        training: The `training` section of the config.
+        validation_cases: Number of cases that the validation loader gives.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec | dict[str, Any],
+        *,
+        loss: Choice | dict[str, Any],
+        training: TrainingConfig | dict[str, Any],
+        validation_cases: int = 1,
+    ) -> None:
+        super().__init__(spec, loss=loss, training=training)
+        self.hparams["validation_cases"] = validation_cases
+        self.labels = _labels_of(self.spec)
+        self.loss = DeepSupervision(build_loss(self.loss_choice, self.labels))
+        self.counts = CaseCounts(validation_cases, self.labels)
+        self.plan = TilePlan.from_config(self.spec.inference)
+        self.validation_limit = validation_cases
+
+    def forward(self, image: Tensor) -> Prediction:
+        """Logits for a batch of normalised images (B, C, H, W)."""
+        prediction: Prediction = self.network(self.as_input(image))
+        return prediction
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """The loss of a batch of crops."""
+        prediction = self(batch.image)
+        loss: Tensor = self.loss(
+            prediction.mask_logits, batch.mask, auxiliary=prediction.auxiliary_logits
+        )
+        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.image))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Count one whole case, predicted in tiles as `segx predict` does."""
+        if batch_idx >= self.validation_limit or batch.mask is None:
+            return
+        truth = truth_of(batch.mask)
+        mask = self.predict_mask(batch.image, Extent(*truth.shape[:2]))
+        counts = count_overlap(truth, mask, self.labels)
+        self.counts.update(int(batch.case[0]), counts)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over cases, for each class and for the foreground."""
+        means = self.counts.compute()
+        self.counts.reset()
+        self.log("val/dice", means.dice, prog_bar=True)
+        self.log("val/iou", means.iou)
+        for name, dice in means.class_dice.items():
+            self.log(f"val/dice/{name}", dice)
+        for name, iou in means.class_iou.items():
+            self.log(f"val/iou/{name}", iou)
+
+    def predict_mask(self, image: Tensor, extent: Extent) -> NDArray[np.uint8]:
+        """Predict one normalised image (1, C, rows, cols) at its native `extent`."""
+        runtime = TorchRuntime(
+            self.best_network,
+            device=self.device,
+            channels_last=self.settings.channels_last,
+        )
+        probabilities = predict_image(
+            runtime, image[0].float().cpu().numpy(), labels=self.labels, plan=self.plan
+        )
+        return decide(resize_probabilities(probabilities, extent), self.labels)
+
+
+def build_loss(choice: Choice, labels: Labels) -> SegmentationLoss:
+    """The loss that a config names.
+
+    Raises:
+        ConfigError: For an unknown name or option, or a loss that does not suit the
+            kind of mask.
+    """
+    cls = class_named(choice.name, LOSSES, key="model.loss", base=SegmentationLoss)
+    return cls(labels, **typed_options(cls, choice, key="model.loss", supplied=("labels",)))
+
+
+def truth_of(mask: Tensor) -> NDArray[np.uint8]:
+    """The mask of a batch of one as evaluation takes it: (rows, cols[, classes])."""
+    whole = mask[0].to(torch.uint8).cpu().numpy()
+    return whole if whole.ndim == 2 else np.moveaxis(whole, 0, 2)
+
+
+def _labels_of(spec: ModelSpec) -> Labels:
+    if spec.labels is None:
+        raise ConfigError("A segmentation needs labels; this model spec is a classifier's.")
+    return spec.labels

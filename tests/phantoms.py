@@ -1,0 +1,52 @@
+"""Seeded images and masks in every layout that segx reads."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def disc(
+    size: tuple[int, int], seed: int, *, channels: int = 3
+) -> tuple[np.ndarray, np.ndarray]:
+    """A bright, noisy disc on a dark ground, and its mask of ids 0 and 1."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.ogrid[: size[0], : size[1]]
+    row, col = rng.uniform(0.3, 0.7, 2) * size
+    radius = rng.uniform(0.2, 0.35) * min(size)
+    mask = ((rows - row) ** 2 + (cols - col) ** 2 < radius**2).astype(np.uint8)
+    noise = rng.normal(0, 12, (*size, channels))
+    image = np.clip(70 + 90 * mask[..., None] + noise, 0, 255).astype(np.uint8)
+    return (image[..., 0] if channels == 1 else image), mask
+
+
+def write_discs(
+    root: Path,
+    *,
+    count: int = 6,
+    size: tuple[int, int] = (70, 90),
+    channels: int = 3,
+    splits: tuple[str, ...] = ("train", "test"),
+) -> Path:
+    """A data set of `images/` and `masks/` in the folders of its splits."""
+    for number, split in enumerate(splits):
+        for kind in ("images", "masks"):
+            (root / split / kind).mkdir(parents=True)
+        for index in range(count):
+            image, mask = disc(size, 100 * number + index, channels=channels)
+            name = f"{split}{index}.png"
+            Image.fromarray(image).save(root / split / "images" / name)
+            Image.fromarray(mask).save(root / split / "masks" / name)
+    return root
+
+
+def write_classes(root: Path, *, count: int = 8, size: tuple[int, int] = (40, 40)) -> Path:
+    """A folder per class: dark images and bright ones."""
+    for number, name in enumerate(("bright", "dark")):
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            rng = np.random.default_rng(10 * index + number)
+            level = 170 - 100 * number
+            image = np.clip(rng.normal(level, 20, (*size, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(image).save(root / name / f"{name}{index}.png")
+    return root

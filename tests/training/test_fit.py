@@ -1,0 +1,209 @@
+"""Every stock config trains through the real command line, and what it makes predicts."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.phantoms import write_classes, write_discs
+from PIL import Image
+
+import segx
+from segx.cli.main import main
+from segx.config import stock_configs
+from segx.training.learner import Learner
+
+CONFIGS = [path.stem for path in stock_configs()]
+SMALL = [
+    *("--data.batch_size", "2", "--data.steps_per_epoch", "2", "--data.workers", "0"),
+    *("--trainer.max_steps", "2", "--training.warmup_steps", "0", "--training.overlays", "1"),
+    *("--trainer.accelerator", "cpu", "--inference.tile", "64"),
+]
+NARROW = ["--model.encoder.name", "xception_narrow"]
+
+
+class Witness:
+    """Remembers the weights before training, and which of them got a gradient."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.before: dict[str, torch.Tensor] = {}
+        self.after: dict[str, torch.Tensor] = {}
+        self.with_gradient: set[str] = set()
+        witness = self
+
+        def on_train_start(learner: Learner) -> None:
+            for name, item in learner.network.named_parameters():
+                witness.before[name] = item.detach().clone()
+
+        def on_after_backward(learner: Learner) -> None:
+            for name, item in learner.network.named_parameters():
+                if item.grad is not None and item.requires_grad:
+                    witness.with_gradient.add(name)
+
+        def on_train_end(learner: Learner) -> None:
+            for name, item in learner.network.named_parameters():
+                witness.after[name] = item.detach().clone()
+
+        monkeypatch.setattr(Learner, "on_train_start", on_train_start)
+        monkeypatch.setattr(Learner, "on_after_backward", on_after_backward)
+        monkeypatch.setattr(Learner, "on_train_end", on_train_end)
+
+    def unchanged(self) -> list[str]:
+        """Parameters that are as they were."""
+        return [n for n, item in self.before.items() if torch.equal(item, self.after[n])]
+
+
+def train(config: str, data: Path, runs: Path, *more: str) -> Path:
+    words = ["fit", "-c", config, "--data.root", str(data), "--name", "a"]
+    code = main([*words, "--runs", str(runs), "--quiet", *SMALL, *more])
+    assert code == 0
+    return runs / "a"
+
+
+def losses(run: Path) -> list[float]:
+    with (run / "metrics.csv").open() as file:
+        return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+
+
+def check_training(config: str, tmp_path: Path, witness: Witness, *more: str) -> None:
+    classifies = config == "classify"
+    write = write_classes if classifies else write_discs
+    size = ["--data.resize", "64"] if classifies else ["--data.crop", "64"]
+    run = train(config, write(tmp_path / "data"), tmp_path / "runs", *size, *more)
+    assert len(losses(run)) == 2
+    assert all(math.isfinite(value) for value in losses(run))
+    assert witness.with_gradient == witness.before.keys()
+    assert witness.unchanged() == []
+    model = segx.load(run, device="cpu")
+    image = np.random.default_rng(0).integers(0, 255, (61, 83, 3), dtype=np.uint8)
+    if classifies:
+        assert model.classify(image).sum() == pytest.approx(1)
+    else:
+        assert model.predict(image).shape == (61, 83)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_config_trains_and_predicts_on_a_narrow_encoder(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_training(config, tmp_path, Witness(monkeypatch), *NARROW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", CONFIGS)
+def test_every_config_trains_and_predicts_as_it_is(
+    config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_training(config, tmp_path, Witness(monkeypatch))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small finished run; tests only read it."""
+    root = tmp_path_factory.mktemp("fit")
+    return train("smoke", write_discs(root / "data"), root / "runs")
+
+
+def test_a_run_folder_is_complete(run: Path) -> None:
+    assert (run / "config.yaml").is_file()
+    assert (run / "splits.csv").is_file()
+    for name in ("best.ckpt", "last.ckpt"):
+        assert (run / "checkpoints" / name).is_file()
+        assert (run / "checkpoints" / f"{name}.sha256").is_file()
+    with Image.open(next((run / "overlays").glob("*.png"))) as overlay:
+        assert overlay.size == (180, 70)  # truth and prediction side by side
+    with (run / "metrics.csv").open() as file:
+        names = set(csv.DictReader(file).fieldnames or ())
+    assert {"val/dice", "val/iou", "val/dice/class_1", "train/images_per_s"} <= names
+
+
+def test_an_existing_run_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = run.parents[1] / "data"
+    words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a"]
+    assert main([*words, "--runs", str(run.parent), *SMALL]) == 1
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_test_writes_rows_and_a_summary(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["test", str(run)]) == 0
+    assert "foreground" in capsys.readouterr().out
+    with (run / "test" / "cases.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 6
+    assert (run / "test" / "summary.json").is_file()
+
+
+def test_the_command_and_the_api_predict_the_same(run: Path, tmp_path: Path) -> None:
+    image = run.parents[1] / "data" / "test" / "images" / "test0.png"
+    assert main(["predict", str(run), str(image), "-o", str(tmp_path)]) == 0
+    with Image.open(tmp_path / "test0.png") as written:
+        assert np.array_equal(np.asarray(written), segx.load(run).predict(image))
+
+
+def test_one_bad_file_does_not_stop_the_others(run: Path, tmp_path: Path) -> None:
+    good = run.parents[1] / "data" / "test" / "images" / "test0.png"
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(good.read_bytes()[:60])
+    out = tmp_path / "out"
+    assert main(["predict", str(run), str(bad), str(good), "-o", str(out)]) == 1
+    assert sorted(item.name for item in out.iterdir()) == ["test0.png", "test0_overlay.png"]
+
+
+def test_a_finished_run_goes_on(run: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "a"
+    shutil.copytree(run, copy)
+    words = ["fit", "-c", str(copy / "config.yaml"), "--name", "a", "--runs", str(tmp_path)]
+    more = ["--ckpt_path", "last", "--quiet", "--trainer.max_steps", "4"]
+    assert main([*words, *more]) == 0
+    last = torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 4
+
+
+def test_resuming_with_another_config_or_nothing_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fit", "-c", str(run / "config.yaml"), "--ckpt_path", "last"]
+    other = [*words, "--name", "a", "--runs", str(run.parent), "--data.crop", "32"]
+    assert main(other) == 1
+    assert "data differ" in capsys.readouterr().err
+    assert main([*words, "--name", "none", "--runs", str(tmp_path)]) == 1
+    assert "nothing to resume" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model.decoder", "Unett"], "Did you mean UNet"),
+        (["--model.decodr", "FPN"], "model.decodr: no such key. Did you mean decoder?"),
+        (["--model.decoder.dropuot", "0.1"], "Did you mean dropout?"),
+        (["--model.loss", "DiceC"], "Did you mean"),
+        (["--model.encoder.name", "xception14"], "Did you mean xception41?"),
+        (["--trainer.max_epoch", "3"], "trainer.max_epoch: no such key. Did you mean max_epochs"),
+        (["--training.optimizer", "evil.Optimizer"], "not imported"),
+        (["--model.decoder", "DeepLabV3Plus"], "xception41"),
+        (["--budget", "soon"], "is no time"),
+    ],
+)
+def test_wrong_use_is_refused_before_any_data_are_read(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["fit", "-c", "unet", "--data.root", str(tmp_path), *words])
+    assert code == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_budget_ends_on_time_and_is_written_down(tmp_path: Path) -> None:
+    data = write_discs(tmp_path / "data")
+    words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a", "--quiet"]
+    small = ["--data.batch_size", "2", "--data.workers", "0", "--training.overlays", "0"]
+    assert main([*words, "--runs", str(tmp_path), "--budget", "12s", *small]) == 0
+    last = torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)
+    config = (tmp_path / "a" / "config.yaml").read_text()
+    assert f"max_steps: {last['global_step']}" in config
+    rate = last["optimizer_states"][0]["param_groups"][0]["lr"]
+    assert rate == pytest.approx(0, abs=1e-4)

@@ -1,0 +1,36 @@
+"""A run folder is never overwritten and keeps the config that made it."""
+
+from pathlib import Path
+
+import pytest
+
+from segx.config import FitConfig
+from segx.errors import ArtifactError, TrainingError
+from segx.training.run import RunFolder
+
+
+def test_an_existing_run_is_refused(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    run.write_config(FitConfig())
+    with pytest.raises(TrainingError, match="exists already.*--ckpt_path last"):
+        run.create()
+
+
+def test_the_config_comes_back(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    config = FitConfig(seed=7, trainer={"max_steps": 3})
+    run.create()
+    run.write_config(config)
+    assert run.read_config() == config
+
+
+def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("not a folder")
+    with pytest.raises(TrainingError, match="can't be written"):
+        RunFolder(tmp_path / "runs" / "a").create()
+
+
+def test_a_folder_that_is_no_run_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no run folder"):
+        RunFolder(tmp_path).read_config()
