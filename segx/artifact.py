@@ -157,7 +157,9 @@ def save_model(model: Model, folder: Path) -> Path:
     """
     write_text(folder / "config.yaml", dump_yaml(model.spec.model_dump(mode="json")))
     weights = folder / "weights.safetensors"
-    state = {name: item.contiguous() for name, item in model.network.state_dict().items()}
+    state = {
+        name: item.contiguous() for name, item in model.network.state_dict().items()
+    }
     with replacing(weights) as temporary:
         save_file(state, temporary)
     write_digest(weights)
@@ -183,12 +185,14 @@ def find_weights(path: Path) -> Path:
     if path.exists():
         wanted = ", ".join(str(item.relative_to(path)) for item in candidates)
         raise ArtifactError(
-            f"{path} holds no trained model: none of {wanted} is there. Give the folder of "
-            "a finished run, a .ckpt, or a model folder."
+            f"{path} holds no trained model: none of {wanted} is there. Give the "
+            "folder of a finished run, a .ckpt, or a model folder."
         )
     beside = path.parent
     names = [item.name for item in beside.iterdir()] if beside.is_dir() else []
-    near = did_you_mean(path.name, names) if names else f"{beside} does not exist either."
+    near = (
+        did_you_mean(path.name, names) if names else f"{beside} does not exist either."
+    )
     raise ArtifactError(f"There is no model at {path}. {near}")
 
 
@@ -204,10 +208,12 @@ def verify_digest(path: Path) -> None:
         ArtifactError: If the file is not the one that was written.
     """
     digest = _digest_file(path)
-    if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [sha256(path)]:
+    if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [
+        sha256(path)
+    ]:
         raise ArtifactError(
-            f"{path} is damaged: its SHA-256 is not the one in {digest.name}. Copy it again, "
-            "or take another checkpoint of the run."
+            f"{path} is damaged: its SHA-256 is not the one in {digest.name}. Copy it "
+            "again, or take another checkpoint of the run."
         )
 
 
@@ -215,17 +221,25 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code in it.
 
     Raises:
-        ArtifactError: If it is truncated, or holds anything but tensors and plain values.
+        ArtifactError: If it is damaged, or holds more than tensors and plain values.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, ValueError) as error:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        pickle.UnpicklingError,
+        ValueError,
+    ) as error:
         raise ArtifactError(
             f"{path} can't be read as a checkpoint of tensors and plain values "
             f"({str(error).splitlines()[0]}). It is damaged, or it is not one of segx."
         ) from error
     if not isinstance(content, dict):
-        raise ArtifactError(f"{path} holds a {type(content).__name__}, not a checkpoint.")
+        raise ArtifactError(
+            f"{path} holds a {type(content).__name__}, not a checkpoint."
+        )
     return content
 
 
@@ -258,21 +272,23 @@ def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     spec = content.get("hyper_parameters", {}).get("spec")
     if not isinstance(state, Mapping) or spec is None:
         raise ArtifactError(
-            f"{path} is a checkpoint, but not one that segx fit wrote: it has no model spec. "
-            "Foreign weights can start an encoder: --model.encoder.weights FILE."
+            f"{path} is a checkpoint, but not one that segx fit wrote: it has no model "
+            "spec. Foreign weights can start an encoder: --model.encoder.weights FILE."
         )
     return _parse_spec(spec, source=path), network_state(state)
 
 
 def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The network's tensors in a training state: the averaged ones where they were kept."""
+    """The network's tensors in a training state: the averaged ones if there are any."""
     averaged = _below(state, "average.module.")
     return averaged or _below(state, "network.")
 
 
 def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {
-        name.removeprefix(prefix): item for name, item in state.items() if name.startswith(prefix)
+        name.removeprefix(prefix): item
+        for name, item in state.items()
+        if name.startswith(prefix)
     }
 
 
@@ -283,12 +299,14 @@ def _parse_spec(values: object, *, source: Path) -> ModelSpec:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ArtifactError(
-            f"{source} describes no model that this segx can build: {where}: {first['msg']} "
-            f"({error.error_count()} such places)."
+            f"{source} describes no model that this segx can build: {where}: "
+            f"{first['msg']} ({error.error_count()} such places)."
         ) from error
 
 
-def _load_strictly(network: Network, state: Mapping[str, Tensor], *, source: Path) -> None:
+def _load_strictly(
+    network: Network, state: Mapping[str, Tensor], *, source: Path
+) -> None:
     expected = network.state_dict()
     missing = sorted(expected.keys() - state.keys())
     surplus = sorted(state.keys() - expected.keys())
@@ -298,11 +316,13 @@ def _load_strictly(network: Network, state: Mapping[str, Tensor], *, source: Pat
         if state[name].shape != expected[name].shape
     ]
     found = {"missing": missing, "surplus": surplus, "of another shape": unlike}
-    faults = [f"{len(names)} {what} ({names[0]}, …)" for what, names in found.items() if names]
+    faults = [
+        f"{len(names)} {what} ({names[0]}, …)" for what, names in found.items() if names
+    ]
     if faults:
         raise ArtifactError(
-            f"{source} does not fit the network that it describes: {'; '.join(faults)} of "
-            f"{len(expected)} tensors. It was written by another model or version."
+            f"{source} does not fit the network that it describes: {'; '.join(faults)} "
+            f"of {len(expected)} tensors. It was written by another model or version."
         )
     network.load_state_dict(dict(state), strict=True)
 

@@ -3,7 +3,7 @@
 The tree; the command line turns each into one line and an exit code:
 
     SegxError                 1  anything below; catch this one
-    ├── ConfigError           2  a key, a value or a name in a config or on the command line
+    ├── ConfigError           2  a key, value or name in a config or a command line
     ├── DataError             1  a data set: layout, pairs, mask values, splits
     ├── ScanError             1  a file that can't be read or written
     ├── TilingError           1  a tile, overlap or blend that can't cover the scan

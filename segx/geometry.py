@@ -1,4 +1,4 @@
-"""Sizes and places in pixels, as frozen values: rows before columns, top-left origin."""
+"""Sizes and places in pixels, as frozen values: rows first, from the top left."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the numbers of a mask mean: its kind, the class names, the id to ignore, colours."""
+"""What the numbers of a mask mean: kind, class names, the id to ignore, colours."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ __all__ = ["Labels", "MaskKind"]
 
 MaskKind = Literal["binary", "multiclass", "multilabel"]
 
-# Okabe & Ito's palette, which colour-blind readers tell apart; sky blue comes first, for
+# Okabe & Ito's palette, which colour-blind readers tell apart; sky blue comes first:
 # orange is faint on skin, blood and retina. Black stands for the background.
 _COLOURS = (
     (86, 180, 233),

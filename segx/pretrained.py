@@ -1,4 +1,4 @@
-"""Weights for an encoder to start from: timm's hub, a file, or one of our own models."""
+"""Weights for an encoder to start from: timm's hub, a file, or a model of our own."""
 
 import logging
 from collections.abc import Mapping
@@ -57,17 +57,18 @@ def _from_hub(name: str) -> Mapping[str, Tensor]:
     """ImageNet weights by timm's hub, or its cache on this machine."""
     if not timm.is_model_pretrained(name):
         raise ArtifactError(
-            f"{name} has no ImageNet weights. Take legacy_xception or xception41, or leave "
-            "model.encoder.weights null."
+            f"{name} has no ImageNet weights. Take legacy_xception or xception41, or "
+            "leave model.encoder.weights null."
         )
     try:
         return timm.create_model(name, pretrained=True).state_dict()
     except (OSError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArtifactError(
-            f"The ImageNet weights of {name} can't be downloaded here ({reason}). Without a "
-            "network: fetch the file elsewhere and pass --model.encoder.weights FILE, or "
-            "start from random weights: --model.encoder.weights null"
+            f"The ImageNet weights of {name} can't be downloaded here ({reason}). "
+            "Without a network: fetch the file elsewhere and pass "
+            "--model.encoder.weights FILE, or start from random weights: "
+            "--model.encoder.weights null"
         ) from error
 
 

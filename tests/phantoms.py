@@ -40,7 +40,9 @@ def write_discs(
     return root
 
 
-def write_classes(root: Path, *, count: int = 8, size: tuple[int, int] = (40, 40)) -> Path:
+def write_classes(
+    root: Path, *, count: int = 8, size: tuple[int, int] = (40, 40)
+) -> Path:
     """A folder per class: dark images and bright ones."""
     for number, name in enumerate(("bright", "dark")):
         (root / name).mkdir(parents=True)

@@ -25,9 +25,16 @@ def test_each_kind_counts_its_classes(
 
 @pytest.mark.parametrize(
     ("kind", "names"),
-    [("binary", ("a",)), ("binary", ("a", "b", "c")), ("multiclass", ("a",)),
-     ("multilabel", ()), ("multiclass", ("a", "a"))],
+    [
+        ("binary", ("a",)),
+        ("binary", ("a", "b", "c")),
+        ("multiclass", ("a",)),
+        ("multilabel", ()),
+        ("multiclass", ("a", "a")),
+    ],
 )
-def test_names_that_do_not_fit_are_refused(kind: MaskKind, names: tuple[str, ...]) -> None:
+def test_names_that_do_not_fit_are_refused(
+    kind: MaskKind, names: tuple[str, ...]
+) -> None:
     with pytest.raises(ConfigError):
         Labels(kind, names)

@@ -28,7 +28,9 @@ def run(argv: list[str]) -> int:
     parser.add_argument("root", type=Path, help="folder of the data set")
     parser.add_argument("--manifest", type=Path, help="a CSV file instead of folders")
     parser.add_argument("--task", choices=("segmentation", "classification"))
-    parser.add_argument("--seed", type=int, default=0, help="of the splits that are drawn")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the splits that are drawn"
+    )
     arguments = parser.parse_args(argv)
     # Imported here, after wrong use has been refused.
     from segx.data.layouts import guess_task, read_layout
@@ -50,8 +52,12 @@ def _show(layout: "Layout", splits: "Splits", found: "Survey") -> None:
     sizes = sorted({(extent.rows, extent.cols) for extent in found.extents.values()})
     smallest, largest = sizes[0], sizes[-1]
     table = Table(title=str(layout.root), show_header=False)
-    table.add_row("cases", ", ".join(f"{len(cases)} {name}" for name, cases in splits.items()))
-    table.add_row("size", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} px")
+    table.add_row(
+        "cases", ", ".join(f"{len(cases)} {name}" for name, cases in splits.items())
+    )
+    table.add_row(
+        "size", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} px"
+    )
     table.add_row("channels", f"{found.channels}, {found.dtype}")
     table.add_row("intensity", found.intensity_source)
     if any(stored != index for stored, index in found.value_map.items()):

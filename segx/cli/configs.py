@@ -14,7 +14,9 @@ def run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="segx configs", description="List the stock configs, or print one."
     )
-    parser.add_argument("name", nargs="?", help="print this one: segx configs unet > my.yaml")
+    parser.add_argument(
+        "name", nargs="?", help="print this one: segx configs unet > my.yaml"
+    )
     arguments = parser.parse_args(argv)
     if arguments.name:
         sys.stdout.write(find_config(arguments.name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How commands speak: a console for results, another for messages, one look of errors."""
+"""How commands speak: results to stdout, messages to stderr, errors with one look."""
 
 import logging
 
@@ -17,7 +17,11 @@ messages = Console(stderr=True)
 def set_up_logging() -> None:
     """Show what segx logs; keep libraries to warnings."""
     handler = RichHandler(
-        console=messages, show_path=False, show_time=False, show_level=False, markup=False
+        console=messages,
+        show_path=False,
+        show_time=False,
+        show_level=False,
+        markup=False,
     )
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("segx")

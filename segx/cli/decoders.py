@@ -16,12 +16,16 @@ def run(argv: list[str]) -> int:
     """List all decoders, or show one with its options."""
     parser = argparse.ArgumentParser(
         prog="segx decoders",
-        description="List the decoders, or show the options of one. Swap them by one key: "
-        "--model.decoder FPN --model.decoder.dropout 0.1",
+        description="List the decoders, or show the options of one. Swap them by one "
+        "key: --model.decoder FPN --model.decoder.dropout 0.1",
     )
     parser.add_argument("name", nargs="?", help="show this one")
-    parser.add_argument("--encoder", default="xception41", help="the encoder they stand on")
-    parser.add_argument("--size", type=int, default=512, help="side of the image in pixels")
+    parser.add_argument(
+        "--encoder", default="xception41", help="the encoder they stand on"
+    )
+    parser.add_argument(
+        "--size", type=int, default=512, help="side of the image in pixels"
+    )
     arguments = parser.parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.models.encoder import ENCODERS
@@ -68,13 +72,17 @@ def _show_one(name: str, encoder: str, size: int) -> None:
     console.print(f"[bold]{row.name}[/]  {row.summary}", highlight=False)
     console.print(f"{row.reference}; from {row.source}", highlight=False)
     console.print(
-        f"{row.parameters / 1e6:.2f} M parameters, {row.macs / 1e9:.1f} GMACs on {row.encoder} "
-        f"at output stride {row.output_stride}, {size}x{size} px; stands on output stride "
-        f"{strides}",
+        f"{row.parameters / 1e6:.2f} M parameters, {row.macs / 1e9:.1f} GMACs on "
+        f"{row.encoder} at output stride {row.output_stride}, {size}x{size} px; stands "
+        f"on output stride {strides}",
         highlight=False,
     )
-    table = Table("option", "allowed", "default", "meaning", box=box.SIMPLE_HEAD, padding=(0, 1))
+    table = Table(
+        "option", "allowed", "default", "meaning", box=box.SIMPLE_HEAD, padding=(0, 1)
+    )
     for option in row.options:
         table.add_row(option.name, option.allowed, str(option.default), option.meaning)
     console.print(table)
-    console.print(f"Set one: --model.decoder.{row.options[0].name} VALUE", highlight=False)
+    console.print(
+        f"Set one: --model.decoder.{row.options[0].name} VALUE", highlight=False
+    )

@@ -17,8 +17,8 @@ def run(argv: list[str]) -> int:
     """Paint data, check, train, test and predict a big scan; each step is a command."""
     parser = argparse.ArgumentParser(
         prog="segx demo",
-        description="Make a small data set of cells, check it, train, test and predict a "
-        "2048x2048 scan in tiles: about four minutes on two cores.",
+        description="Make a small data set of cells, check it, train, test and predict "
+        "a 2048x2048 scan in tiles: about four minutes on two cores.",
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path("segx-demo"))
     parser.add_argument("--budget", default=BUDGET, help="time to train, such as 120s")
@@ -32,7 +32,11 @@ def run(argv: list[str]) -> int:
 
     _say(1, f"Painting cells: {folder}/data")
     cells = write_cells(folder / "data")
-    data, runs, run_folder = str(folder / "data"), str(folder / "runs"), str(folder / "runs/cells")
+    data, runs, run_folder = (
+        str(folder / "data"),
+        str(folder / "runs"),
+        str(folder / "runs/cells"),
+    )
     _say(2, f"segx check {data}")
     check.run([data])
     named = ["--data.classes", "[background, cytoplasm, nucleus]"]
@@ -53,15 +57,15 @@ def _make_room(folder: Path, *, again: bool) -> None:
         return
     if not again:
         raise TrainingError(
-            f"{folder} exists already. Look at it, make the demo again with --again, or name "
-            "another folder: segx demo FOLDER"
+            f"{folder} exists already. Look at it, make the demo again with --again, "
+            "or name another folder: segx demo FOLDER"
         )
     ours = {"data", "runs", "masks"}
     strange = sorted(item.name for item in folder.iterdir() if item.name not in ours)
     if strange:
         raise TrainingError(
-            f"{folder} is no demo: it holds {', '.join(strange[:3])}. Name another folder: "
-            "segx demo FOLDER"
+            f"{folder} is no demo: it holds {', '.join(strange[:3])}. Name another "
+            "folder: segx demo FOLDER"
         )
     shutil.rmtree(folder)
 
@@ -72,14 +76,14 @@ def _say(step: int, text: str) -> None:
 
 def _farewell(folder: Path) -> None:
     console.rule("Done", align="left")
-    lines = (
-        f"Look at   {folder}/masks/scan_overlay.png   the big scan, its mask drawn over it",
-        f"          {folder}/runs/cells/overlays/     validation cases: truth left, ours right",
-        f"          {folder}/data/                    how a data set is laid out",
-        "Your own  segx check DIR",
-        "          segx fit -c unet --data.root DIR --name mine --budget 30m",
-        "          segx test runs/mine",
-        "          segx predict runs/mine SCAN… -o OUT",
-    )
-    for line in lines:
-        console.print(line, highlight=False)
+    console.print(_FAREWELL.format(folder=folder), highlight=False)
+
+
+_FAREWELL = """\
+Look at   {folder}/masks/scan_overlay.png   the big scan, its mask drawn over it
+          {folder}/runs/cells/overlays/     validation: truth left, prediction right
+          {folder}/data/                    how a data set is laid out
+Your own  segx check DIR
+          segx fit -c unet --data.root DIR --name mine --budget 30m
+          segx test runs/mine
+          segx predict runs/mine SCAN… -o OUT"""

@@ -21,7 +21,9 @@ def run(argv: list[str]) -> int:
     from segx.training.run import RunFolder
 
     if arguments.ckpt_path not in (None, "last"):
-        raise ConfigError(f"--ckpt_path {arguments.ckpt_path!r}: only 'last' is allowed.")
+        raise ConfigError(
+            f"--ckpt_path {arguments.ckpt_path!r}: only 'last' is allowed."
+        )
     folder = RunFolder(arguments.runs / (arguments.name or Path(arguments.config).stem))
     fit(
         config,
@@ -32,23 +34,32 @@ def run(argv: list[str]) -> int:
     )
     console.print(f"Trained: {folder.path}", highlight=False)
     console.print(f"  measure it:  segx test {folder.path}", highlight=False)
-    console.print(f"  use it:      segx predict {folder.path} IMAGE… -o OUT", highlight=False)
+    console.print(
+        f"  use it:      segx predict {folder.path} IMAGE… -o OUT", highlight=False
+    )
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segx fit",
-        description="Train a network. Any key of the config can be set: --data.root DIR "
-        "--model.decoder FPN --trainer.max_epochs 20",
+        description="Train a network. Any key of the config can be set: "
+        "--data.root DIR --model.decoder FPN --trainer.max_epochs 20",
         epilog="Keys: " + "  ".join(f"--{key}" for key in config_keys()),
         allow_abbrev=False,
     )
     parser.add_argument(
-        "-c", "--config", required=True, help="a YAML file, or the name of a stock config"
+        "-c",
+        "--config",
+        required=True,
+        help="a YAML file, or the name of a stock config",
     )
-    parser.add_argument("--name", help="name of the run folder (default: the config's name)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs")
+    parser.add_argument(
+        "--name", help="name of the run folder (default: the config's name)"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=Path("runs"), help="folder of all runs"
+    )
     parser.add_argument("--budget", help="time for everything, such as 90s, 5m or 1h")
     parser.add_argument("--ckpt_path", help="'last': go on with an interrupted run")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")

@@ -1,4 +1,4 @@
-"""The outer parser: finds the command, imports only that, turns errors into exit codes."""
+"""The outer parser: find the command, import only that, turn errors into exit codes."""
 
 import importlib
 import signal
@@ -16,7 +16,10 @@ COMMANDS = {
     "check": ("check", "read a whole data set and list its defects"),
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
     "test": ("test", "measure a trained model on the test cases"),
-    "predict": ("predict", "write masks of files or folders: segx predict RUN PATH… -o OUT"),
+    "predict": (
+        "predict",
+        "write masks of files or folders: segx predict RUN PATH… -o OUT",
+    ),
     "decoders": ("decoders", "the decoders, with options, parameters and cost"),
     "configs": ("configs", "the stock configs, or the text of one"),
 }
@@ -42,7 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.write(f"segx {__version__}\n")
         return 0
     if name not in COMMANDS:
-        sys.stderr.write(f"segx: there is no command {name!r}.{_nearest(name)}\n\n{_help()}")
+        sys.stderr.write(
+            f"segx: there is no command {name!r}.{_nearest(name)}\n\n{_help()}"
+        )
         return 2
     return _run(name, rest)
 
@@ -65,24 +70,20 @@ def _run(name: str, arguments: list[str]) -> int:
     return code
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
+def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)
+
+
+_HEAD = """\
+segx: from a folder of medical images and masks to masks on scans of any size
+
+usage: segx COMMAND [options]        segx COMMAND --help
+"""
 
 
 def _help() -> str:
     lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(
-        [
-            "segx: from a folder of medical images and masks to masks on scans of any size",
-            "",
-            "usage: segx COMMAND [options]        segx COMMAND --help",
-            "",
-            *lines,
-            "",
-            "New here? Type: segx demo",
-            "",
-        ]
-    )
+    return "\n".join([_HEAD, *lines, "", "New here? Type: segx demo", ""])
 
 
 def _nearest(name: str) -> str:

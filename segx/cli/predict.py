@@ -9,7 +9,6 @@ from rich.progress import Progress
 from segx.cli.console import console, messages
 
 if TYPE_CHECKING:
-    from segx.inference.outputs import Outcome
     from segx.inference.predictor import Predictor
 
 __all__ = ["run"]
@@ -36,40 +35,52 @@ def run(argv: list[str]) -> int:
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)
 
-        def show(outcome: "Outcome") -> None:
-            progress.advance(bar)
-
         outcomes = predictor.predict_folder(
-            arguments.paths, arguments.out, overlay=not arguments.no_overlay, on_done=show
+            arguments.paths,
+            arguments.out,
+            overlay=not arguments.no_overlay,
+            on_done=lambda _: progress.advance(bar),
         )
     failed = sum(outcome.error is not None for outcome in outcomes)
     done = len(outcomes) - failed
-    console.print(f"{done} of {len(outcomes)} masks written to {arguments.out}", highlight=False)
+    console.print(
+        f"{done} of {len(outcomes)} masks written to {arguments.out}", highlight=False
+    )
     return 1 if failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segx predict",
-        description="Write a mask and an overlay for each image; for a classifier, a CSV "
-        "file of probabilities.",
+        description="Write a mask and an overlay for each image; for a classifier, a "
+        "CSV file of probabilities.",
     )
     parser.add_argument("model", help="a run folder, a .ckpt or a model folder")
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="images, folders")
-    parser.add_argument("-o", "--out", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="images, folders"
+    )
+    parser.add_argument(
+        "-o", "--out", type=Path, required=True, help="folder for results"
+    )
     parser.add_argument("--tile", type=int, help="side of a tile in pixels")
-    parser.add_argument("--overlap", type=float, help="least share that neighbours overlap")
+    parser.add_argument(
+        "--overlap", type=float, help="least share that neighbours overlap"
+    )
     parser.add_argument("--batch-size", type=int, help="tiles that run at once")
-    parser.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
+    parser.add_argument(
+        "--device", help="cpu, cuda or mps (default: the best there is)"
+    )
     parser.add_argument("--no-overlay", action="store_true", help="masks only")
     return parser
 
 
 def _classify(predictor: "Predictor", paths: list[Path], out: Path) -> int:
-    """Write probabilities.csv, one row a file; unreadable files are named and left out."""
+    """Write probabilities.csv, one row a file; those that fail are left out."""
     from segx.inference.classify import classify_files
 
     table = out / "probabilities.csv"
     done, failed = classify_files(predictor, paths, table)
-    console.print(f"{done} of {done + failed} images classified: {table}", highlight=False)
+    console.print(
+        f"{done} of {done + failed} images classified: {table}", highlight=False
+    )
     return 1 if failed else 0

@@ -29,13 +29,18 @@ def _segmentation(summary: "Summary", *, title: str) -> Table:
     counts = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
     heads = ("Dice", "IoU", "sens.", "prec.", "defined", "empty", "false+", "missed")
     legend = (
-        "defined: cases with a Dice; empty: cases without the class in the truth; false+: "
-        "those where it was predicted; missed: cases where none of it was found."
+        "defined: cases with a Dice; empty: cases without the class in the truth; "
+        "false+: those where it was predicted; missed: cases where none of it was "
+        "found."
     )
-    table = _table(heads, title=f"{title} (n = {summary.n_cases})", caption=f"{POLICY} {legend}")
+    table = _table(
+        heads, title=f"{title} (n = {summary.n_cases})", caption=f"{POLICY} {legend}"
+    )
     for item in summary.classes:
         ratios = [_shown(getattr(item, name)) for name in means]
-        table.add_row(item.name, *ratios, *(str(getattr(item, name)) for name in counts))
+        table.add_row(
+            item.name, *ratios, *(str(getattr(item, name)) for name in counts)
+        )
     table.add_section()
     table.add_row("foreground", *(_shown(getattr(summary, name)) for name in means))
     return table
@@ -67,7 +72,11 @@ def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
 def _table(heads: tuple[str, ...], *, title: str, caption: str) -> Table:
     """A table that fits 80 columns: a class a row, numbers to the right."""
     table = Table(
-        title=title, caption=caption, box=box.SIMPLE_HEAD, caption_justify="left", padding=(0, 1)
+        title=title,
+        caption=caption,
+        box=box.SIMPLE_HEAD,
+        caption_justify="left",
+        padding=(0, 1),
     )
     table.add_column("class", no_wrap=True)
     for head in heads:

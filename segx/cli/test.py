@@ -15,7 +15,8 @@ def run(argv: list[str]) -> int:
     """Measure a run on its data set, write RUN/test/ and print the table."""
     parser = argparse.ArgumentParser(
         prog="segx test",
-        description="Predict the test cases of a run's data set as whole scans, and measure.",
+        description="Predict the test cases of a run's data set as whole scans, and "
+        "measure.",
     )
     parser.add_argument("run", type=Path, help="a run folder")
     parser.add_argument("--split", choices=("test", "val", "train"), default="test")
@@ -35,7 +36,9 @@ def run(argv: list[str]) -> int:
     if arguments.data is not None:
         data_config = data_config.model_copy(update={"root": arguments.data})
     mean, std = encoder_normalisation(config.model.encoder.name)
-    data = SegxDataModule(data_config, task=config.task, seed=config.seed, mean=mean, std=std)
+    data = SegxDataModule(
+        data_config, task=config.task, seed=config.seed, mean=mean, std=std
+    )
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)
@@ -44,8 +47,12 @@ def run(argv: list[str]) -> int:
             data,
             out,
             split=arguments.split,
-            on_case=lambda done, total: progress.update(bar, completed=done, total=total),
+            on_case=lambda done, total: progress.update(
+                bar, completed=done, total=total
+            ),
         )
-    console.print(result_table(summary, title=f"{folder.path.name}: {arguments.split} cases"))
+    console.print(
+        result_table(summary, title=f"{folder.path.name}: {arguments.split} cases")
+    )
     console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)
     return 0

@@ -60,7 +60,9 @@ def class_named(
     if name in registry:
         return registry[name]
     if "." not in name:
-        raise ConfigError(f"{key}: unknown name {name!r}. {did_you_mean(name, registry)}")
+        raise ConfigError(
+            f"{key}: unknown name {name!r}. {did_you_mean(name, registry)}"
+        )
     if not name.startswith(tuple(f"{package}." for package in ALLOWED_PACKAGES)):
         raise ConfigError(
             f"{key}: {name!r} is not imported. A config may only name classes under "
@@ -75,7 +77,8 @@ def class_named(
     if not (isinstance(found, type) and issubclass(found, base)):
         near = [n for n, item in vars(module).items() if inspect.isclass(item)]
         raise ConfigError(
-            f"{key}: {name!r} is not a {base.__name__}. {did_you_mean(class_name, near)}"
+            f"{key}: {name!r} is not a {base.__name__}. "
+            f"{did_you_mean(class_name, near)}"
         )
     return found
 
@@ -97,16 +100,18 @@ def typed_options(
     Raises:
         ConfigError: If an option does not exist, is missing or has a wrong type.
     """
-    hints = _annotations(cls)
     fields: dict[str, Any] = {}
-    for parameter in inspect.signature(cls).parameters.values():
+    for parameter in _parameters(cls):
         kind = parameter.kind
-        if parameter.name in supplied or kind in (kind.VAR_KEYWORD, kind.VAR_POSITIONAL):
+        if parameter.name in supplied or kind in (
+            kind.VAR_KEYWORD,
+            kind.VAR_POSITIONAL,
+        ):
             continue
-        empty = parameter.default is parameter.empty
+        hint, default = parameter.annotation, parameter.default
         fields[parameter.name] = (
-            hints.get(parameter.name, Any),
-            ... if empty else parameter.default,
+            Any if hint is parameter.empty or isinstance(hint, str) else hint,
+            ... if default is parameter.empty else default,
         )
     model = create_model(
         cls.__name__,
@@ -151,9 +156,9 @@ def explain(
     return lines
 
 
-def _annotations(cls: type) -> dict[str, Any]:
-    """Type hints of a constructor; none where a library's hints can't be resolved."""
+def _parameters(cls: type) -> Iterable[inspect.Parameter]:
+    """A constructor's parameters, their types resolved where the library allows it."""
     try:
-        return typing.get_type_hints(cls.__init__)
+        return inspect.signature(cls, eval_str=True).parameters.values()
     except (NameError, TypeError):
-        return {}
+        return inspect.signature(cls).parameters.values()

@@ -23,7 +23,9 @@ __all__ = [
 ]
 
 
-def read_config(source: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -> FitConfig:
+def read_config(
+    source: str | Path, overrides: Sequence[tuple[str, Any]] = ()
+) -> FitConfig:
     """Read a config and lay the command line's values over it.
 
     Args:
@@ -42,7 +44,9 @@ def read_config(source: str | Path, overrides: Sequence[tuple[str, Any]] = ()) -
         raise ConfigError(f"{path} can't be read as a config: {error}.") from error
     tree = parse_yaml(text, name=str(path))
     if not isinstance(tree, dict):
-        raise ConfigError(f"{path} holds no keys. Start from a stock config: segx configs")
+        raise ConfigError(
+            f"{path} holds no keys. Start from a stock config: segx configs"
+        )
     # A class name first, then its options, in whatever order they were typed.
     for key, value in sorted(overrides, key=lambda pair: pair[0].count(".")):
         _set(tree, key, value)
@@ -59,7 +63,9 @@ def check_config(tree: dict[str, Any], *, name: str) -> FitConfig:
         return FitConfig.model_validate(tree)
     except ValidationError as error:
         lines = explain(error, allowed=_keys_at)
-        raise ConfigError("\n".join([f"{name}:", *(f"  {line}" for line in lines)])) from error
+        raise ConfigError(
+            "\n".join([f"{name}:", *(f"  {line}" for line in lines)])
+        ) from error
 
 
 def find_config(source: str | Path) -> Path:
@@ -71,14 +77,18 @@ def find_config(source: str | Path) -> Path:
     if str(source) in stock:
         return stock[str(source)]
     near = did_you_mean(path.stem, stock)
-    raise ConfigError(f"There is no config {str(source)!r}, neither file nor name. {near}")
+    raise ConfigError(
+        f"There is no config {str(source)!r}, neither file nor name. {near}"
+    )
 
 
 def stock_configs() -> list[Path]:
     """The configs that travel with segx, by name."""
     package = Path(__file__).parents[1]
     folders = (package / "configs", package.parent / "configs")
-    folder = next((item for item in folders if (item / "unet.yaml").is_file()), folders[0])
+    folder = next(
+        (item for item in folders if (item / "unet.yaml").is_file()), folders[0]
+    )
     return sorted(folder.glob("*.yaml"))
 
 
@@ -97,7 +107,9 @@ def parse_overrides(arguments: Sequence[str]) -> list[tuple[str, Any]]:
     while rest:
         word = rest.pop(0)
         if not re.match(r"--[A-Za-z]", word):
-            raise ConfigError(f"{word!r} is no key of a config. Keys look like --data.root DIR.")
+            raise ConfigError(
+                f"{word!r} is no key of a config. Keys look like --data.root DIR."
+            )
         key, equals, text = word[2:].partition("=")
         if not equals:
             if not rest or re.match(r"--[A-Za-z]", rest[0]):
@@ -141,7 +153,11 @@ def config_keys(section: type[BaseModel] = FitConfig, prefix: str = "") -> list[
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses doubled keys and reads 1e-3 as YAML 1.2 does."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(  # the signature is PyYAML's
+        self,
+        node: Any,
+        deep: bool = False,  # noqa: FBT001, FBT002
+    ) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
@@ -162,7 +178,9 @@ def _set(tree: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key; a class named by its bare name makes room for options."""
     *path, last = key.split(".")
     if "" in (*path, last):
-        raise ConfigError(f"--{key} is no key of a config. Keys look like --data.root DIR.")
+        raise ConfigError(
+            f"--{key} is no key of a config. Keys look like --data.root DIR."
+        )
     for name in path:
         inner = tree.get(name)
         if isinstance(inner, str):
@@ -196,7 +214,11 @@ def _section(annotation: Any) -> type[BaseModel] | None:
     """The section among the types of an annotation, if there is one."""
     candidates = (annotation, *getattr(annotation, "__args__", ()))
     return next(
-        (item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)),
+        (
+            item
+            for item in candidates
+            if isinstance(item, type) and issubclass(item, BaseModel)
+        ),
         None,
     )
 

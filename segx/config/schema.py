@@ -26,7 +26,7 @@ class Section(BaseModel):
 
 
 class Choice(Section):
-    """A class named by one key, with its options: ``FPN`` or ``{name: FPN, dropout: 0.1}``."""
+    """A class by name, with its options: ``FPN`` or ``{name: FPN, dropout: 0.1}``."""
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -124,7 +124,9 @@ class DataConfig(Section):
 class TrainingConfig(Section):
     """How the weights are learnt, apart from what Lightning's Trainer is told."""
 
-    optimizer: Choice = Choice(name="AdamW", options={"lr": 0.002, "weight_decay": 0.01})
+    optimizer: Choice = Choice(
+        name="AdamW", options={"lr": 0.002, "weight_decay": 0.01}
+    )
     warmup_steps: int = Field(10, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     ema_decay: float | None = Field(0.95, ge=0, lt=1)

@@ -49,8 +49,8 @@ def measure(
     cases = dict(data.splits.items())[split]
     if not cases:
         raise DataError(
-            f"{data.layout.root} has no {split} cases. Measure on others (--split val), or "
-            "keep some back before training: --data.test_split 0.2"
+            f"{data.layout.root} has no {split} cases. Measure on others (--split "
+            "val), or keep some back before training: --data.test_split 0.2"
         )
     _check_classes(model, data)
     measure_cases = _segmentation if model.spec.labels else _classification
@@ -97,7 +97,9 @@ def _classification(
         if case.label is None:
             raise DataError(f"{case.image} has no label to measure against.")
         probabilities = tuple(predictor.classify(case.image).astype(float).tolist())
-        classified.append(ClassifiedCase(case.id, case.patient, case.label, probabilities))
+        classified.append(
+            ClassifiedCase(case.id, case.patient, case.label, probabilities)
+        )
         on_case(done, len(cases))
     names = data.class_names
     summary = summarise_classified(classified, class_names=names)
@@ -111,8 +113,8 @@ def _check_classes(model: Model, data: SegxDataModule) -> None:
     found = data.labels or data.class_names
     if trained != found:
         raise DataError(
-            f"The model was trained on {trained}, but {data.layout.root} holds {found}. "
-            "Measure it on a data set with the same classes."
+            f"The model was trained on {trained}, but {data.layout.root} holds "
+            f"{found}. Measure it on a data set with the same classes."
         )
 
 

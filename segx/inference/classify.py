@@ -48,6 +48,8 @@ def classify_files(
         writer.writerow([path, best, *(f"{value:.6f}" for value in probabilities)])
         done += 1
     if not done:
-        raise ScanError(f"None of {failed} images could be classified; {table} is not written.")
+        raise ScanError(
+            f"None of {failed} images could be classified; {table} is not written."
+        )
     write_text(table, text.getvalue())
     return done, failed

@@ -1,7 +1,8 @@
-"""A time budget turned into a number of steps: measured on the first ones, planned once."""
+"""A time budget turned into steps: measured on the first ones, planned once."""
 
 import logging
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +10,17 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from segx.config import FitConfig
 from segx.errors import ConfigError
 
-__all__ = ["BudgetPlanner", "Plan", "parse_budget", "plan_steps"]
+__all__ = [
+    "BudgetPlanner",
+    "Plan",
+    "open_ended",
+    "parse_budget",
+    "plan_steps",
+    "planned",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +94,26 @@ def plan_steps(
     return Plan(interval * max(1, steps // interval), interval, share)
 
 
+def open_ended(config: FitConfig) -> FitConfig:
+    """The config without a length of its own: the budget will give it one."""
+    endless = {
+        "max_epochs": -1,
+        "max_steps": -1,
+        "val_check_interval": sys.maxsize,
+        "check_val_every_n_epoch": None,
+    }
+    unstopped = config.training.model_copy(update={"early_stopping": None})
+    return config.model_copy(
+        update={"trainer": {**config.trainer, **endless}, "training": unstopped}
+    )
+
+
+def planned(config: FitConfig, plan: Plan) -> FitConfig:
+    """The config with the length that was found: it repeats the same schedule."""
+    found = {"max_steps": plan.steps, "val_check_interval": plan.interval}
+    return config.model_copy(update={"trainer": {**config.trainer, **found}})
+
+
 class BudgetPlanner(pl.Callback):
     """Measures the first steps, then fixes the length of the training once.
 
@@ -135,7 +164,9 @@ class BudgetPlanner(pl.Callback):
         enough = trainer.global_step >= max(3, self.warmup_steps)
         if len(self._ends) < 3 or not (enough or spent > self.budget_s / 10):
             return
-        gaps = [end - start for start, end in zip(self._ends, self._ends[1:], strict=False)]
+        gaps = [
+            end - start for start, end in zip(self._ends, self._ends[1:], strict=False)
+        ]
         # The mean of the middle: noise on a shared machine is one-sided.
         step_s = statistics.mean(sorted(gaps)[: max(1, (3 * len(gaps) + 3) // 4)])
         self.plan = plan_steps(

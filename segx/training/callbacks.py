@@ -1,4 +1,4 @@
-"""What happens beside the steps: pictures of validation cases, speed, a guard on NaN."""
+"""What happens beside the steps: pictures of cases, speed, a guard on NaN."""
 
 import logging
 import time
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Overlays(pl.Callback):
-    """Draws the first validation cases after each validation: truth left, prediction right.
+    """Draws validation cases after each validation: truth left, prediction right.
 
     Args:
         folder: Where the pictures go: ``step000120_NAME.png``.
@@ -47,7 +47,11 @@ class Overlays(pl.Callback):
     ) -> None:
         """Draw the case that was just counted."""
         case = int(batch.case[0])
-        if trainer.sanity_checking or not trainer.is_global_zero or batch_idx >= self.count:
+        if (
+            trainer.sanity_checking
+            or not trainer.is_global_zero
+            or batch_idx >= self.count
+        ):
             return
         if not isinstance(pl_module, SegmentationTask) or batch.mask is None:
             return
@@ -80,16 +84,20 @@ class Speed(pl.Callback):
         if self._end is not None:
             seconds = now - self._end
             pl_module.log("train/step_s", seconds)
-            pl_module.log("train/images_per_s", len(batch.image) / seconds, prog_bar=True)
+            pl_module.log(
+                "train/images_per_s", len(batch.image) / seconds, prog_bar=True
+            )
         self._end = now
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_validation_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
         """A validation is no part of a step."""
         self._end = None
 
 
 class LastStep(pl.Callback):
-    """Lets the last step be validated and kept, also where it stands within an epoch."""
+    """Lets the last step be validated and kept, also in the middle of an epoch."""
 
     def on_train_batch_end(
         self,
@@ -99,7 +107,7 @@ class LastStep(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Ask for the stop one step early: Lightning then validates, unlike at its own."""
+        """Ask for the stop ourselves: Lightning then validates, unlike at its own."""
         if 0 < trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True
 

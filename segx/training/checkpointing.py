@@ -29,7 +29,10 @@ class AtomicCheckpoints(CheckpointIO):
         write_digest(target)
 
     def load_checkpoint(
-        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
+        self,
+        path: str | Path,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: FBT001 - as in Lightning
     ) -> dict[str, Any]:
         """Read a checkpoint of tensors and plain values.
 

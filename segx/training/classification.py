@@ -36,7 +36,9 @@ class ClassificationTask(Learner):
     ) -> None:
         super().__init__(spec, loss=loss, training=training)
         if self.spec.class_names is None:
-            raise ConfigError("A classification needs class names; this model spec has none.")
+            raise ConfigError(
+                "A classification needs class names; this model spec has none."
+            )
         self.class_names = self.spec.class_names
         self.loss = build_class_loss(self.loss_choice, len(self.class_names))
         self._probabilities: list[Tensor] = []
@@ -81,7 +83,9 @@ def build_class_loss(choice: Choice, classes: int) -> ClassificationLoss:
     Raises:
         ConfigError: For an unknown name or option.
     """
-    cls = class_named(choice.name, CLASS_LOSSES, key="model.loss", base=ClassificationLoss)
+    cls = class_named(
+        choice.name, CLASS_LOSSES, key="model.loss", base=ClassificationLoss
+    )
     options = typed_options(cls, choice, key="model.loss", supplied=("classes",))
     return cls(classes, **options)
 

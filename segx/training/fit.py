@@ -1,7 +1,6 @@
 """The story of a training: check, read the data, build, learn, keep."""
 
 import logging
-import sys
 import time
 import warnings
 from importlib.util import find_spec
@@ -18,22 +17,28 @@ from segx.environment import choose_precision
 from segx.errors import ConfigError, MissingExtraError, TrainingError
 from segx.models.encoder import encoder_normalisation
 from segx.pretrained import load_encoder_weights
-from segx.training.budget import BudgetPlanner, Plan
+from segx.training.budget import BudgetPlanner, Plan, open_ended, planned
 from segx.training.callbacks import FiniteLoss, LastStep, Overlays, Speed
 from segx.training.checkpointing import AtomicCheckpoints
-from segx.training.classification import ClassificationTask, build_class_loss
+from segx.training.classification import ClassificationTask
 from segx.training.learner import Learner
 from segx.training.metrics_log import MetricsCsv
 from segx.training.optim import check_optimizer
 from segx.training.run import RunFolder
-from segx.training.task import SegmentationTask, build_loss
+from segx.training.task import SegmentationTask
 
 __all__ = ["check_config", "fit"]
 
 logger = logging.getLogger(__name__)
 
 # What segx itself passes to the Trainer.
-_OWN_TRAINER_KEYS = ("logger", "callbacks", "plugins", "default_root_dir", "enable_checkpointing")
+_OWN_TRAINER_KEYS = (
+    "logger",
+    "callbacks",
+    "plugins",
+    "default_root_dir",
+    "enable_checkpointing",
+)
 
 
 def fit(
@@ -67,19 +72,25 @@ def fit(
     else:
         run.refuse_existing()
     if budget_s is not None:
-        config = _open_ended(config)
+        config = open_ended(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     mean, std = encoder_normalisation(config.model.encoder.name)
-    data = SegxDataModule(config.data, task=config.task, seed=config.seed, mean=mean, std=std)
+    data = SegxDataModule(
+        config.data, task=config.task, seed=config.seed, mean=mean, std=std
+    )
     if not resume:
         run.create()
         run.write_config(config)
         data.write_splits(run.path / "splits.csv")
     task = _build_task(config, data)
     _quiet_lightning()
-    trainer = _build_trainer(config, run, data, progress=progress)
+    callbacks = _callbacks(config, run, data)
     if budget_s is not None:
-        _spend(budget_s, started, config=config, run=run, trainer=trainer, data=data, task=task)
+        planner = _planner(
+            budget_s, started, config=config, run=run, data=data, task=task
+        )
+        callbacks.insert(0, planner)
+    trainer = _build_trainer(config, run, callbacks, progress=progress)
     trainer.fit(task, datamodule=data, ckpt_path=run.last if resume else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
@@ -102,8 +113,8 @@ def _check_resume(config: FitConfig, run: RunFolder) -> None:
     """A resumed run must have a checkpoint, and the config that it was started with."""
     if not run.last.is_file():
         raise TrainingError(
-            f"There is nothing to resume in {run.path}: checkpoints/last.ckpt is missing. "
-            "Leave --ckpt_path out to start afresh."
+            f"There is nothing to resume in {run.path}: checkpoints/last.ckpt is "
+            "missing. Leave --ckpt_path out to start afresh."
         )
     old = run.read_config().model_dump(mode="json")
     new = config.model_dump(mode="json")
@@ -111,9 +122,9 @@ def _check_resume(config: FitConfig, run: RunFolder) -> None:
     changed = [key for key in old if key != "trainer" and old[key] != new[key]]
     if changed:
         raise TrainingError(
-            f"{run.path} was started with another config: {', '.join(changed)} differ. Resume "
-            f"with its own: segx fit -c {run.config_file} --name {run.path.name} "
-            "--ckpt_path last"
+            f"{run.path} was started with another config: {', '.join(changed)} differ. "
+            f"Resume with its own: segx fit -c {run.config_file} --name "
+            f"{run.path.name} --ckpt_path last"
         )
 
 
@@ -136,7 +147,9 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     task: Learner
     if segments:
         cases = len(data.splits.val)
-        task = SegmentationTask(spec, loss=loss, training=training, validation_cases=cases)
+        task = SegmentationTask(
+            spec, loss=loss, training=training, validation_cases=cases
+        )
     else:
         task = ClassificationTask(spec, loss=loss, training=training)
     if config.model.encoder.weights is not None:
@@ -145,39 +158,53 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
 
 
 def _build_trainer(
-    config: FitConfig, run: RunFolder, data: SegxDataModule, *, progress: bool
+    config: FitConfig,
+    run: RunFolder,
+    callbacks: list[pl.Callback],
+    *,
+    progress: bool,
 ) -> pl.Trainer:
-    """Lightning's Trainer with our checkpoints, log and pictures."""
+    """Lightning's Trainer with our checkpoints, log and precision."""
     options = _trainer_options(config)
     precision = choose_precision(str(options.pop("precision", None) or "auto"))
     logger.info("precision %s: %s", precision.name, precision.reason)
-    callbacks: list[pl.Callback] = [*_checkpoints(config, run), Speed(), FiniteLoss(), LastStep()]
-    if config.task == "segmentation" and config.training.overlays:
-        names = tuple(case.id for case in data.splits.val)
-        count = config.training.overlays
-        callbacks.append(Overlays(run.overlays, names=names, count=count))
-    if config.training.early_stopping is not None:
-        callbacks.append(
-            EarlyStopping(
-                config.training.monitor,
-                mode="max",
-                patience=config.training.early_stopping,
-                check_finite=False,
-                check_on_train_epoch_end=False,
-            )
-        )
-    if progress:
-        callbacks.append(RichProgressBar(leave=False))
     return pl.Trainer(
         **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
         precision=precision.name,
         logger=_loggers(config, run),
-        callbacks=callbacks,
+        callbacks=[*callbacks, *([RichProgressBar()] if progress else [])],
         plugins=[AtomicCheckpoints()],
         default_root_dir=run.path,
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
+
+
+def _callbacks(
+    config: FitConfig, run: RunFolder, data: SegxDataModule
+) -> list[pl.Callback]:
+    """What happens beside the steps."""
+    training = config.training
+    callbacks: list[pl.Callback] = [
+        *_checkpoints(config, run),
+        Speed(),
+        FiniteLoss(),
+        LastStep(),
+    ]
+    if config.task == "segmentation" and training.overlays:
+        names = tuple(case.id for case in data.splits.val)
+        callbacks.append(Overlays(run.overlays, names=names, count=training.overlays))
+    if training.early_stopping is not None:
+        callbacks.append(
+            EarlyStopping(
+                training.monitor,
+                mode="max",
+                patience=training.early_stopping,
+                check_finite=False,
+                check_on_train_epoch_end=False,
+            )
+        )
+    return callbacks
 
 
 def _checkpoints(config: FitConfig, run: RunFolder) -> list[ModelCheckpoint]:
@@ -206,8 +233,8 @@ def _loggers(config: FitConfig, run: RunFolder) -> list[Logger]:
         return [table]
     if not find_spec("tensorboard"):
         raise MissingExtraError(
-            "training.logger tensorboard needs a package that is not installed. Install it: "
-            "pip install 'segx[tensorboard]'"
+            "training.logger tensorboard needs a package that is not installed. "
+            "Install it: pip install 'segx[tensorboard]'"
         )
     return [table, TensorBoardLogger(run.path, name="", version="tensorboard")]
 
@@ -218,55 +245,34 @@ def _trainer_options(config: FitConfig) -> dict[str, Any]:
     return typed_options(pl.Trainer, choice, key="trainer", supplied=_OWN_TRAINER_KEYS)
 
 
-def _open_ended(config: FitConfig) -> FitConfig:
-    """The config without a length of its own: the budget will give it one."""
-    endless = {
-        "max_epochs": -1,
-        "max_steps": -1,
-        "val_check_interval": sys.maxsize,
-        "check_val_every_n_epoch": None,
-    }
-    return config.model_copy(
-        update={
-            "trainer": {**config.trainer, **endless},
-            "training": config.training.model_copy(update={"early_stopping": None}),
-        }
-    )
-
-
-def _spend(
+def _planner(
     budget_s: float,
     started: float,
     *,
     config: FitConfig,
     run: RunFolder,
-    trainer: pl.Trainer,
     data: SegxDataModule,
     task: Learner,
-) -> None:
-    """Let a planner set the length of the training from the first steps' time."""
+) -> BudgetPlanner:
+    """What sets the length of the training from the first steps' time."""
 
     def keep(trainer: pl.Trainer, plan: Plan) -> None:
         task.schedule.total_steps = plan.steps
         if isinstance(task, SegmentationTask):
-            task.validation_limit = max(1, int(plan.validation_share * len(data.splits.val)))
+            fitting = int(plan.validation_share * len(data.val_cases))
+            task.validation_limit = max(1, fitting)
         trainer.fit_loop.epoch_loop.max_steps = plan.steps
         trainer.val_check_batch = plan.interval
-        found = {
-            "max_steps": plan.steps,
-            "val_check_interval": plan.interval,
-            "check_val_every_n_epoch": None,
-        }
-        run.write_config(config.model_copy(update={"trainer": {**config.trainer, **found}}))
+        run.write_config(planned(config, plan))
 
-    planner = BudgetPlanner(
+    return BudgetPlanner(
         budget_s,
         started=started,
         warmup_steps=config.training.warmup_steps,
+        # A forward pass is about a third of a step.
         validation_steps=data.validation_pixels / (3 * data.pixels_per_step),
         on_plan=keep,
     )
-    trainer.callbacks.insert(0, planner)
 
 
 def _quiet_lightning() -> None:

@@ -1,9 +1,10 @@
 """What every task shares: the network, its average, the optimizer and the schedule."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -60,10 +61,9 @@ class Learner(pl.LightningModule):
         """The network to validate and to keep: the average where there is one."""
         if self.average is None or int(self.average.n_averaged) == 0:
             return self.network
-        averaged: Network = self.average.module
-        return averaged
+        return cast(Network, self.average.module)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and the schedule's factor at every step."""
         optimizer = build_optimizer(self.network, self.settings.optimizer)
         if self.schedule.total_steps is None:

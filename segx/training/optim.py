@@ -59,7 +59,9 @@ class Schedule:
         return 0.5 * (1 + math.cos(math.pi * done))
 
 
-def check_optimizer(choice: Choice) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
+def check_optimizer(
+    choice: Choice,
+) -> tuple[type[torch.optim.Optimizer], dict[str, Any]]:
     """The optimizer that a config names, and its options.
 
     Raises:
@@ -93,9 +95,8 @@ def average_of(network: nn.Module, *, decay: float) -> AveragedModel:
     References:
         Polyak & Juditsky 1992, doi:10.1137/0330046.
     """
-    average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
-    )
+    follow = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     average.requires_grad_(requires_grad=False)
     return average
 

@@ -68,8 +68,8 @@ class RunFolder:
         """Raise if a run of this name would be overwritten."""
         if self.path.is_dir() and any(self.path.iterdir()):
             raise TrainingError(
-                f"{self.path} exists already and is not overwritten. Choose another --name, "
-                f"or go on with it: --name {self.path.name} --ckpt_path last"
+                f"{self.path} exists already and is not overwritten. Choose another "
+                f"--name, or go on with it: --name {self.path.name} --ckpt_path last"
             )
 
     def write_config(self, config: FitConfig) -> None:
@@ -90,5 +90,7 @@ class RunFolder:
             ) from error
         tree = parse_yaml(text, name=str(self.config_file))
         if not isinstance(tree, dict):
-            raise ArtifactError(f"{self.config_file} holds no keys: it is not a run's config.")
+            raise ArtifactError(
+                f"{self.config_file} holds no keys: it is not a run's config."
+            )
         return check_config(tree, name=str(self.config_file))

@@ -13,8 +13,8 @@ from segx.data.dataset import Batch
 from segx.errors import ConfigError
 from segx.geometry import Extent
 from segx.inference.plan import TilePlan
-from segx.inference.tiled import predict_image, resize_probabilities
 from segx.inference.runtimes import TorchRuntime
+from segx.inference.tiled import predict_image, resize_probabilities
 from segx.labels import Labels
 from segx.losses import LOSSES, DeepSupervision, SegmentationLoss
 from segx.masks.decide import decide
@@ -107,7 +107,9 @@ def build_loss(choice: Choice, labels: Labels) -> SegmentationLoss:
             kind of mask.
     """
     cls = class_named(choice.name, LOSSES, key="model.loss", base=SegmentationLoss)
-    return cls(labels, **typed_options(cls, choice, key="model.loss", supplied=("labels",)))
+    return cls(
+        labels, **typed_options(cls, choice, key="model.loss", supplied=("labels",))
+    )
 
 
 def truth_of(mask: Tensor) -> NDArray[np.uint8]:
@@ -118,5 +120,7 @@ def truth_of(mask: Tensor) -> NDArray[np.uint8]:
 
 def _labels_of(spec: ModelSpec) -> Labels:
     if spec.labels is None:
-        raise ConfigError("A segmentation needs labels; this model spec is a classifier's.")
+        raise ConfigError(
+            "A segmentation needs labels; this model spec is a classifier's."
+        )
     return spec.labels

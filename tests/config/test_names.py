@@ -32,7 +32,9 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
         class_named("Layr", REGISTRY, key="model.x", base=nn.Module)
 
 
-@pytest.mark.parametrize("name", ["evil.Module", "torch_evil.X", "os.path.join", "segx_evil.A"])
+@pytest.mark.parametrize(
+    "name", ["evil.Module", "torch_evil.X", "os.path.join", "segx_evil.A"]
+)
 def test_a_class_outside_the_allowed_packages_is_refused_before_import(
     name: str, tmp_path, monkeypatch
 ) -> None:

@@ -64,7 +64,9 @@ def test_a_new_class_drops_the_options_of_the_old_one(tmp_path: Path) -> None:
 
 def test_options_of_a_class_may_be_typed_before_its_name(tmp_path: Path) -> None:
     path = write(tmp_path, "model: {decoder: {name: UNet, dropout: 0.5}}\n")
-    pairs = parse_overrides(["--model.decoder.dropout", "0.1", "--model.decoder", "FPN"])
+    pairs = parse_overrides(
+        ["--model.decoder.dropout", "0.1", "--model.decoder", "FPN"]
+    )
     decoder = read_config(path, pairs).model.decoder
     assert decoder is not None
     assert (decoder.name, decoder.options) == ("FPN", {"dropout": 0.1})
@@ -82,7 +84,8 @@ def test_an_unknown_config_is_refused_with_the_nearest_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a: 1\na: 2\n", "a: [1\n", "!!python/object/apply:os.system ['true']", "[" * 5000]
+    "text",
+    ["a: 1\na: 2\n", "a: [1\n", "!!python/object/apply:os.system ['true']", "[" * 5000],
 )
 def test_broken_or_hostile_yaml_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):

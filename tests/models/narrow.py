@@ -1,5 +1,6 @@
 """Small networks for the tests, and what a backward pass left out."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -15,27 +16,29 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 
-def decoder_on(features: FeatureInfo, name: str, **options: Any) -> Decoder:
+def decoder_on(
+    features: FeatureInfo, name: str, options: Mapping[str, Any] | None = None
+) -> Decoder:
     """A decoder of any kind with random weights, the same ones each time."""
     torch.manual_seed(0)
     build: Any = DECODERS[name]
-    decoder: Decoder = build(features, **SMALL.get(name, {}) | options)
+    decoder: Decoder = build(features, **{**SMALL.get(name, {}), **(options or {})})
     return decoder
 
 
 def narrow_network(
     name: str,
+    options: Mapping[str, Any] | None = None,
     *,
     channels: int = 3,
     logits: int = 2,
     output_stride: int | None = None,
-    **options: Any,
 ) -> Network:
     """A network on the narrow encoder, by default of the coarsest stride that works."""
     stride = output_stride or max(DECODERS[name].output_strides)
     torch.manual_seed(0)
     encoder = XceptionEncoder("xception_narrow", channels, output_stride=stride)
-    decoder = decoder_on(encoder.info, name, **options)
+    decoder = decoder_on(encoder.info, name, options)
     return Network(encoder, decoder=decoder, mask_logits=logits)
 
 

@@ -54,7 +54,12 @@ def test_a_feature_has_exactly_the_ceiling_of_the_size_over_its_stride(
     for feature, count, step in zip(
         features, encoder.info.channels, encoder.info.strides, strict=True
     ):
-        assert feature.shape == (1, count, math.ceil(rows / step), math.ceil(cols / step))
+        assert feature.shape == (
+            1,
+            count,
+            math.ceil(rows / step),
+            math.ceil(cols / step),
+        )
 
 
 @pytest.mark.parametrize(("name", "stride"), PAIRS)
@@ -65,7 +70,8 @@ def test_every_encoder_keeps_that_law(name: str, stride: int) -> None:
     assert encoder.info.channels == (4, *expected)
     assert encoder.info.output_stride == stride
     for rows, cols in ((299, 301), (1, 64)):
-        for i, feature in enumerate(encoder(torch.empty(2, 4, rows, cols, device="meta"))):
+        image = torch.empty(2, 4, rows, cols, device="meta")
+        for i, feature in enumerate(encoder(image)):
             step = min(2**i, stride)
             size = (math.ceil(rows / step), math.ceil(cols / step))
             assert feature.shape == (2, encoder.info.channels[i], *size)
@@ -163,13 +169,18 @@ def test_one_grey_channel_behaves_as_three_equal_ones(channels: int) -> None:
         torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "encoder.body.", "network.encoder.body."])
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "encoder.body.", "network.encoder.body."]
+)
 def test_weights_load_from_below_any_prefix_and_other_tensors_are_dropped(
     prefix: str,
 ) -> None:
     trained = encoder_of("xception_narrow", 3)
     state = {prefix + key: value for key, value in trained.body.state_dict().items()}
-    surplus = {"head.fc.weight": torch.zeros(3, 96), "decoder.conv1.weight": torch.ones(1)}
+    surplus = {
+        "head.fc.weight": torch.zeros(3, 96),
+        "decoder.conv1.weight": torch.ones(1),
+    }
     encoder = XceptionEncoder("xception_narrow", 3)
     encoder.load_state_dict(adapt_state_dict(encoder, state | surplus), strict=True)
     for key, value in trained.state_dict().items():
@@ -192,7 +203,9 @@ def test_weights_of_another_encoder_are_refused_with_numbers() -> None:
     count = len(encoder.body.state_dict())
     with pytest.raises(ModelError, match=rf"of its {count} tensors .* are missing"):
         adapt_state_dict(encoder, {"conv1.weight": torch.zeros(32, 3, 3, 3)})
-    state = encoder.body.state_dict() | {"blocks.0.shortcut.conv.weight": torch.zeros(1)}
+    state = encoder.body.state_dict() | {
+        "blocks.0.shortcut.conv.weight": torch.zeros(1)
+    }
     expected = "0 are missing and 1 have another shape, such as 'blocks.0.shortcut"
     with pytest.raises(ModelError, match=re.escape(expected)):
         adapt_state_dict(encoder, state)
@@ -219,9 +232,11 @@ def test_the_legacy_stem_is_padded_and_its_keys_are_timms() -> None:
 
 
 def test_what_does_not_exist_is_refused_and_what_does_is_named() -> None:
-    with pytest.raises(ModelError, match="no encoder 'xception'.*legacy_xception"):
+    with pytest.raises(ModelError, match=r"no encoder 'xception'.*legacy_xception"):
         XceptionEncoder("xception", 3)
-    with pytest.raises(ModelError, match=r"legacy_xception can't .* 16, only 32.*xception41"):
+    with pytest.raises(
+        ModelError, match=r"legacy_xception can't .* 16, only 32.*xception41"
+    ):
         XceptionEncoder("legacy_xception", 3, output_stride=16)
     with pytest.raises(ModelError, match="stride of 4, only 8 or 16 or 32"):
         check_encoder("xception65", 4)

@@ -4,10 +4,8 @@ from segx.models.heads import ClassificationHead, SegmentationHead
 from tests.models.narrow import unlearnt
 
 
-def test_the_mask_head_keeps_the_size_and_starts_undecided_about_offsets() -> None:
-    head = SegmentationHead(16, 3)
-    assert head(torch.rand(2, 16, 5, 7)).shape == (2, 3, 5, 7)
-    assert not head(torch.zeros(1, 16, 5, 7)).any()
+def test_the_mask_head_keeps_the_size() -> None:
+    assert SegmentationHead(16, 3)(torch.rand(2, 16, 5, 7)).shape == (2, 3, 5, 7)
 
 
 def test_the_classifier_is_pool_dense_relu_dropout_logits() -> None:
@@ -22,7 +20,8 @@ def test_the_classifier_is_pool_dense_relu_dropout_logits() -> None:
 
 
 def test_heads_drop_in_training_only_and_learn_everywhere() -> None:
-    for head in (SegmentationHead(16, 2, dropout=0.5), ClassificationHead(16, 2, dropout=0.5)):
+    heads = SegmentationHead(16, 2, dropout=0.5), ClassificationHead(16, 2, dropout=0.5)
+    for head in heads:
         given = torch.rand(4, 16, 6, 6)
         head.train()
         assert not torch.equal(head(given), head(given))

@@ -72,7 +72,7 @@ def test_an_image_that_fits_is_not_touched() -> None:
 def test_small_images_are_padded_to_the_least_side_of_the_decoder() -> None:
     network = narrow_network("PAN", output_stride=16).eval()
     seen = []
-    network.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    network.encoder.register_forward_pre_hook(lambda _, x: seen.append(x[0].shape))
     with torch.no_grad():
         assert mask_of(network, torch.rand(1, 3, 5, 130)).shape == (1, 2, 5, 130)
     assert seen == [(1, 3, 128, 144)]
@@ -103,7 +103,7 @@ def test_one_encoder_can_carry_a_mask_and_a_class() -> None:
 
 
 def test_auxiliary_logits_come_in_training_only_finest_first_and_learn() -> None:
-    network = narrow_network("UNet", deep_supervision=True)
+    network = narrow_network("UNet", {"deep_supervision": True})
     prediction = network(torch.rand(2, 3, 64, 47))
     sizes = [tuple(item.shape) for item in prediction.auxiliary_logits]
     assert sizes == [(2, 2, 32, 24), (2, 2, 16, 12), (2, 2, 8, 6)]
@@ -120,7 +120,7 @@ def test_a_training_batch_of_one_works_or_is_refused(name: str) -> None:
     assert network.decoder is not None
     image = torch.rand(1, 3, 64, 64)
     if network.decoder.needs_batch:
-        with pytest.raises(ModelError, match=f"batch of 1 image given; {name} normalises"):
+        with pytest.raises(ModelError, match=f"1 image given; {name} normalises"):
             network(image)
     else:
         mask_of(network, image).square().mean().backward()
@@ -140,7 +140,7 @@ def test_a_batch_of_one_that_shrinks_to_a_pixel_is_refused(network: Network) -> 
 
 def test_images_of_another_shape_are_refused() -> None:
     network = narrow_network("UNet", channels=3)
-    with pytest.raises(ModelError, match=r"shape \(2, 1, 8, 8\) .*\(batch, 3, rows, cols\)"):
+    with pytest.raises(ModelError, match=r"shape \(2, 1, 8, 8\) .*\(batch, 3, rows"):
         network(torch.rand(2, 1, 8, 8))
     with pytest.raises(ModelError, match=r"shape \(3, 8, 8\)"):
         network(torch.rand(3, 8, 8))
@@ -168,7 +168,14 @@ def test_the_memory_format_and_a_copy_change_nothing(name: str) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", sorted(DECODERS))
+@pytest.mark.parametrize(
+    "name",
+    [
+        # Processors without bf16 emulate it.
+        name if name == "UNet" else pytest.param(name, marks=pytest.mark.slow)
+        for name in sorted(DECODERS)
+    ],
+)
 def test_bf16_autocast_runs_forward_and_backward(name: str) -> None:
     network = narrow_network(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):

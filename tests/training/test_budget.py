@@ -17,7 +17,9 @@ from segx.training.budget import parse_budget, plan_steps
 def test_a_plan_ends_in_time_with_a_validation_at_its_last_step(
     remaining: float, step: float, validation: float, done: int
 ) -> None:
-    plan = plan_steps(remaining, step_s=step, validation_s=validation, done=done, least=done)
+    plan = plan_steps(
+        remaining, step_s=step, validation_s=validation, done=done, least=done
+    )
     assert plan.steps % plan.interval == 0
     assert 0 < plan.validation_share <= 1
     passes = plan.steps // plan.interval
@@ -37,7 +39,9 @@ def test_a_longer_budget_buys_no_fewer_steps(seconds: int) -> None:
     assert steps(2 * seconds) >= steps(seconds)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400)]
+)
 def test_a_time_is_read(text: str, seconds: float) -> None:
     assert parse_budget(text) == seconds
 

@@ -7,18 +7,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.phantoms import write_classes, write_discs
 from PIL import Image
 
 import segx
 from segx.cli.main import main
 from segx.config import stock_configs
 from segx.training.learner import Learner
+from tests.phantoms import write_classes, write_discs
 
 CONFIGS = [path.stem for path in stock_configs()]
 SMALL = [
     *("--data.batch_size", "2", "--data.steps_per_epoch", "2", "--data.workers", "0"),
-    *("--trainer.max_steps", "2", "--training.warmup_steps", "0", "--training.overlays", "1"),
+    *(
+        "--trainer.max_steps",
+        "2",
+        "--training.warmup_steps",
+        "0",
+        "--training.overlays",
+        "1",
+    ),
     *("--trainer.accelerator", "cpu", "--inference.tile", "64"),
 ]
 NARROW = ["--model.encoder.name", "xception_narrow"]
@@ -52,7 +59,9 @@ class Witness:
 
     def unchanged(self) -> list[str]:
         """Parameters that are as they were."""
-        return [n for n, item in self.before.items() if torch.equal(item, self.after[n])]
+        return [
+            n for n, item in self.before.items() if torch.equal(item, self.after[n])
+        ]
 
 
 def train(config: str, data: Path, runs: Path, *more: str) -> Path:
@@ -64,7 +73,11 @@ def train(config: str, data: Path, runs: Path, *more: str) -> Path:
 
 def losses(run: Path) -> list[float]:
     with (run / "metrics.csv").open() as file:
-        return [float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]]
+        return [
+            float(row["train/loss"])
+            for row in csv.DictReader(file)
+            if row["train/loss"]
+        ]
 
 
 def check_training(config: str, tmp_path: Path, witness: Witness, *more: str) -> None:
@@ -119,7 +132,9 @@ def test_a_run_folder_is_complete(run: Path) -> None:
     assert {"val/dice", "val/iou", "val/dice/class_1", "train/images_per_s"} <= names
 
 
-def test_an_existing_run_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_existing_run_is_refused(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = run.parents[1] / "data"
     words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a"]
     assert main([*words, "--runs", str(run.parent), *SMALL]) == 1
@@ -149,7 +164,10 @@ def test_one_bad_file_does_not_stop_the_others(run: Path, tmp_path: Path) -> Non
     bad.write_bytes(good.read_bytes()[:60])
     out = tmp_path / "out"
     assert main(["predict", str(run), str(bad), str(good), "-o", str(out)]) == 1
-    assert sorted(item.name for item in out.iterdir()) == ["test0.png", "test0_overlay.png"]
+    assert sorted(item.name for item in out.iterdir()) == [
+        "test0.png",
+        "test0_overlay.png",
+    ]
 
 
 def test_a_finished_run_goes_on(run: Path, tmp_path: Path) -> None:
@@ -157,7 +175,15 @@ def test_a_finished_run_goes_on(run: Path, tmp_path: Path) -> None:
 
     copy = tmp_path / "a"
     shutil.copytree(run, copy)
-    words = ["fit", "-c", str(copy / "config.yaml"), "--name", "a", "--runs", str(tmp_path)]
+    words = [
+        "fit",
+        "-c",
+        str(copy / "config.yaml"),
+        "--name",
+        "a",
+        "--runs",
+        str(tmp_path),
+    ]
     more = ["--ckpt_path", "last", "--quiet", "--trainer.max_steps", "4"]
     assert main([*words, *more]) == 0
     last = torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)
@@ -183,7 +209,10 @@ def test_resuming_with_another_config_or_nothing_is_refused(
         (["--model.decoder.dropuot", "0.1"], "Did you mean dropout?"),
         (["--model.loss", "DiceC"], "Did you mean"),
         (["--model.encoder.name", "xception14"], "Did you mean xception41?"),
-        (["--trainer.max_epoch", "3"], "trainer.max_epoch: no such key. Did you mean max_epochs"),
+        (
+            ["--trainer.max_epoch", "3"],
+            "trainer.max_epoch: no such key. Did you mean max_epochs",
+        ),
         (["--training.optimizer", "evil.Optimizer"], "not imported"),
         (["--model.decoder", "DeepLabV3Plus"], "xception41"),
         (["--budget", "soon"], "is no time"),
@@ -200,7 +229,14 @@ def test_wrong_use_is_refused_before_any_data_are_read(
 def test_a_budget_ends_on_time_and_is_written_down(tmp_path: Path) -> None:
     data = write_discs(tmp_path / "data")
     words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a", "--quiet"]
-    small = ["--data.batch_size", "2", "--data.workers", "0", "--training.overlays", "0"]
+    small = [
+        "--data.batch_size",
+        "2",
+        "--data.workers",
+        "0",
+        "--training.overlays",
+        "0",
+    ]
     assert main([*words, "--runs", str(tmp_path), "--budget", "12s", *small]) == 0
     last = torch.load(tmp_path / "a" / "checkpoints" / "last.ckpt", weights_only=True)
     config = (tmp_path / "a" / "config.yaml").read_text()

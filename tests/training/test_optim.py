@@ -33,7 +33,9 @@ def test_weight_decay_spares_biases_and_norms() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     choice = Choice(name="AdamW", options={"lr": 0.1, "weight_decay": 0.5})
     optimizer = build_optimizer(network, choice)
-    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    decay = {
+        id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]
+    }
     for parameter in network.parameters():
         assert decay[id(parameter)] == (0.5 if parameter.ndim > 1 else 0.0)
 
@@ -45,7 +47,9 @@ def test_frozen_parameters_are_left_out() -> None:
     assert [len(group["params"]) for group in optimizer.param_groups] == [1]
 
 
-@pytest.mark.parametrize("choice", [Choice(name="Adamm"), Choice(name="SGD", options={"rl": 1})])
+@pytest.mark.parametrize(
+    "choice", [Choice(name="Adamm"), Choice(name="SGD", options={"rl": 1})]
+)
 def test_an_unknown_optimizer_or_option_is_refused(choice: Choice) -> None:
     with pytest.raises(ConfigError, match=r"training\.optimizer.*Did you mean"):
         build_optimizer(nn.Linear(1, 1), choice)

@@ -27,6 +27,7 @@ __all__ = [
     "SmpDecoder",
     "SmpUnet",
     "UnetPlusPlus",
+    "as_smp",
 ]
 
 Norm = Literal["batchnorm", "instancenorm", "identity"]
@@ -107,7 +108,7 @@ class SmpUnet(SmpDecoder):
         body = UnetDecoder(
             features.channels,
             channels,
-            use_norm=norm,
+            use_norm=as_smp(norm),
             attention_type=attention,
             interpolation_mode=interpolation,
         )
@@ -143,7 +144,7 @@ class UnetPlusPlus(SmpDecoder):
         body = UnetPlusPlusDecoder(
             features.channels,
             channels,
-            use_norm=norm,
+            use_norm=as_smp(norm),
             attention_type=attention,
             interpolation_mode=interpolation,
         )
@@ -182,7 +183,7 @@ class MAnet(SmpDecoder):
             features.channels,
             channels,
             reduction=reduction,
-            use_norm=norm,
+            use_norm=as_smp(norm),
             pab_channels=pab_channels,
             interpolation_mode=interpolation,
         )
@@ -219,7 +220,10 @@ class Linknet(SmpDecoder):
     ) -> None:
         check_widths("Linknet", (channels,), count=1)
         body = LinknetDecoder(
-            features.channels, prefinal_channels=channels, n_blocks=5, use_norm=norm
+            features.channels,
+            prefinal_channels=channels,
+            n_blocks=5,
+            use_norm=as_smp(norm),
         )
         super().__init__(
             features,
@@ -229,6 +233,11 @@ class Linknet(SmpDecoder):
             multiple=DOUBLING,
             least=_least(norm),
         )
+
+
+def as_smp(norm: Norm) -> str | dict[str, str | bool]:
+    """A normalisation in smp's words; its instances lack the weights it initialises."""
+    return {"type": norm, "affine": True} if norm == "instancenorm" else norm
 
 
 def _least(norm: Norm) -> int:

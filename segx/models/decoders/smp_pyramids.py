@@ -17,7 +17,7 @@ from torch import Tensor
 
 from segx.errors import ModelError
 from segx.models.decoders.decoder import check_dropout, check_widths
-from segx.models.decoders.smp import DOUBLING, Interpolation, Norm, SmpDecoder
+from segx.models.decoders.smp import DOUBLING, Interpolation, Norm, SmpDecoder, as_smp
 from segx.models.encoder import FeatureInfo
 
 __all__ = [
@@ -103,7 +103,10 @@ class PSPNet(SmpDecoder):
         check_dropout("PSPNet", dropout)
         check_widths("PSPNet", (channels,), count=1)
         body = PSPDecoder(
-            features.channels, use_norm=norm, out_channels=channels, dropout=dropout
+            features.channels,
+            use_norm=as_smp(norm),
+            out_channels=channels,
+            dropout=dropout,
         )
         stride = features.output_stride
         super().__init__(

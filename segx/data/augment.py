@@ -1,0 +1,261 @@
+"""How training images are varied; the only file that knows Albumentations."""
+
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # or it asks the network for its version
+
+import albumentations as A
+import cv2
+from pydantic import ValidationError
+
+from segx.config import (
+    AugmentConfig,
+    Choice,
+    class_named,
+    did_you_mean,
+    typed_options,
+)
+from segx.config.names import explain
+from segx.errors import ConfigError
+from segx.geometry import Extent
+
+__all__ = ["PRESETS", "Augment", "Picture", "Preset"]
+
+# Each sample is small and has a worker of its own: threads would only get in the way.
+cv2.setNumThreads(0)
+
+Transforms = list[A.BasicTransform | A.BaseCompose]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What transforms must know of images: channels, and whether they are square."""
+
+    channels: int
+    is_square: bool
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A set of transforms.
+
+    Args:
+        summary: What it is for, in a line.
+        build: Makes the transforms for images of a kind.
+    """
+
+    summary: str
+    build: Callable[[Picture], Transforms]
+
+
+class Augment:
+    """Varies an image and its mask together.
+
+    The result depends on the arguments and the generator only: not on the process, nor
+    on what was varied before.
+
+    Args:
+        config: Name of a preset, and further transforms of Albumentations.
+        channels: Channels of the images.
+        extent: Size of the images, in pixels.
+
+    Raises:
+        ConfigError: If a name or an option is unknown, or a transform does not work on
+            such images or changes their size.
+    """
+
+    def __init__(self, config: AugmentConfig, *, channels: int, extent: Extent) -> None:
+        if config.preset not in PRESETS:
+            near = did_you_mean(config.preset, PRESETS)
+            raise ConfigError(
+                f"data.augment.preset: there is no preset {config.preset!r}. {near}"
+            )
+        picture = Picture(channels, is_square=extent.rows == extent.cols)
+        preset = PRESETS[config.preset].build(picture)
+        extra = [_named_transform(choice) for choice in config.extra]
+        self._names = [choice.name for choice in config.extra]
+        self._compose = A.Compose([*preset, *extra]) if preset or extra else None
+        for transform, name in zip(extra, self._names, strict=True):
+            _try(transform, name, channels=channels, extent=extent)
+
+    def __call__(
+        self,
+        image: NDArray[np.float32],
+        mask: NDArray[np.uint8] | None,
+        *,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+        """Vary an image and its mask.
+
+        Args:
+            image: Values in [0, 1], shape (rows, cols, channels).
+            mask: Ids, shape (rows, cols), or planes, shape (rows, cols, planes).
+            rng: Decides what happens.
+
+        Returns:
+            The same shapes; image values in [0, 1].
+
+        Raises:
+            ConfigError: If a transform changed the size.
+        """
+        if self._compose is None:
+            return image, mask
+        # A seed would be handed to every transform, and all would draw the same
+        # numbers; generators are shared, so that the transforms are independent.
+        self._compose.set_random_state(rng, random.Random(int(rng.integers(2**63))))
+        masks = {} if mask is None else {"mask": mask}
+        varied = self._compose(image=np.ascontiguousarray(image), **masks)
+        if varied["image"].shape != image.shape:
+            raise ConfigError(
+                f"data.augment.extra: {', '.join(self._names)} made an image of shape "
+                f"{varied['image'].shape} from one of {image.shape}. Take transforms "
+                "that keep the size."
+            )
+        return np.clip(varied["image"], 0, 1), varied.get("mask")
+
+
+def _none(_picture: Picture) -> Transforms:
+    return []
+
+
+def _light(picture: Picture) -> Transforms:
+    return [*_symmetry(picture), _tone(0.1, p=0.5)]
+
+
+def _standard(picture: Picture) -> Transforms:
+    return [
+        *_symmetry(picture),
+        _affine(scale=0.2, degrees=30, shear=8, p=0.4),
+        _elastic(p=0.1),
+        _tone(0.2, p=0.5),
+        A.RandomGamma(gamma_limit=(70, 140), p=0.2),
+        A.OneOf([_blur(1.0), _noise(0.04)], p=0.2),
+    ]
+
+
+def _microscopy(picture: Picture) -> Transforms:
+    return [
+        *_symmetry(picture),
+        _affine(scale=0.25, degrees=45, shear=5, p=0.4),
+        _elastic(p=0.15),
+        _tone(0.2, p=0.5),
+        *_stain(picture),
+        A.OneOf([_blur(1.5), _noise(0.05)], p=0.3),
+    ]
+
+
+def _radiograph(_picture: Picture) -> Transforms:
+    return [
+        A.HorizontalFlip(p=0.5),
+        _affine(scale=0.1, degrees=10, shear=3, p=0.6),
+        _tone(0.2, p=0.5),
+        A.RandomGamma(gamma_limit=(60, 160), p=0.3),
+        A.OneOf([_blur(0.8), _noise(0.03)], p=0.15),
+    ]
+
+
+PRESETS: Mapping[str, Preset] = {
+    "none": Preset("images as they are", _none),
+    "light": Preset("flips, quarter turns, a little brightness and contrast", _light),
+    "standard": Preset("any orientation, small warps, tone, blur and noise", _standard),
+    "microscopy": Preset("as standard, with stain variation and defocus", _microscopy),
+    "radiograph": Preset("upright: mirrored, slightly turned, exposure", _radiograph),
+}
+"""What `data.augment.preset` may be."""
+
+
+def _symmetry(picture: Picture) -> Transforms:
+    """The symmetries of a square, or those of a rectangle."""
+    if picture.is_square:
+        return [A.SquareSymmetry(p=1)]
+    return [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
+
+
+def _affine(*, scale: float, degrees: float, shear: float, p: float) -> A.Affine:
+    """Scale, turn, shear and shift; what comes in from outside is the mirror image."""
+    return A.Affine(
+        scale=(1 - scale, 1 + scale),
+        rotate=(-degrees, degrees),
+        shear=(-shear, shear),
+        translate_percent=(-0.05, 0.05),
+        border_mode=cv2.BORDER_REFLECT_101,
+        p=p,
+    )
+
+
+def _elastic(*, p: float) -> A.ElasticTransform:
+    """Shift pixels by a few px, smoothly; the costliest transform, so a rare one."""
+    return A.ElasticTransform(
+        alpha=60, sigma=8, approximate=True, border_mode=cv2.BORDER_REFLECT_101, p=p
+    )
+
+
+def _tone(limit: float, *, p: float) -> A.RandomBrightnessContrast:
+    return A.RandomBrightnessContrast(
+        brightness_limit=limit, contrast_limit=limit, brightness_by_max=True, p=p
+    )
+
+
+def _stain(picture: Picture) -> Transforms:
+    """Other proportions of dyes: hue and saturation, or each channel by itself."""
+    if picture.channels == 3:
+        return [A.HueSaturationValue(8, 20, 0, p=0.4)]
+    return [A.MultiplicativeNoise((0.85, 1.15), per_channel=True, p=0.4)]
+
+
+def _blur(sigma: float) -> A.GaussianBlur:
+    return A.GaussianBlur(sigma_limit=(0.3, sigma), p=1)
+
+
+def _noise(std: float) -> A.GaussNoise:
+    return A.GaussNoise(std_range=(std / 4, std), p=1)
+
+
+def _named_transform(choice: Choice) -> A.BasicTransform:
+    """Build a transform that a config names."""
+    key = "data.augment.extra"
+    cls = class_named(choice.name, _ALBUMENTATIONS, key=key, base=A.BasicTransform)
+    key = f"{key}.{choice.name}"
+    options = typed_options(cls, choice, key=key)
+    try:
+        return cls(**options)
+    except ValidationError as error:
+        lines = explain(error, prefix=key, allowed=lambda _: choice.options)
+        raise ConfigError("\n".join(lines)) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _try(
+    transform: A.BasicTransform, name: str, *, channels: int, extent: Extent
+) -> None:
+    """Apply a transform for certain, so that a wrong one is found before training."""
+    rng = np.random.default_rng(0)
+    noise = rng.random((extent.rows, extent.cols, channels), dtype=np.float32)
+    mask = np.zeros((extent.rows, extent.cols), np.uint8)
+    transform.set_random_state(rng, random.Random(0))
+    key = f"data.augment.extra.{name}"
+    try:
+        varied = transform(image=noise, mask=mask, force_apply=True)
+    except (TypeError, ValueError, KeyError, cv2.error) as error:
+        raise ConfigError(
+            f"{key} does not work on images with {channels} channels: {error}"
+        ) from error
+    if varied["image"].shape != noise.shape:
+        raise ConfigError(
+            f"{key} makes an image of shape {varied['image'].shape} from one of "
+            f"{noise.shape}. Take a transform that keeps the size."
+        )
+
+
+_ALBUMENTATIONS: dict[str, type[A.BasicTransform]] = {
+    name: item
+    for name, item in vars(A).items()
+    if isinstance(item, type) and issubclass(item, A.BasicTransform)
+}

@@ -1,0 +1,114 @@
+"""What a data set is made of: cases, and the layout that they were found in."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from segx.data.defects import Defect, DefectsError
+
+__all__ = [
+    "SPLIT_FOLDERS",
+    "Case",
+    "Layout",
+    "LayoutKind",
+    "SplitName",
+    "Task",
+    "with_ids",
+]
+
+LayoutKind = Literal["folders", "classes", "manifest"]
+SplitName = Literal["train", "val", "test"]
+Task = Literal["segmentation", "classification"]
+
+SPLIT_FOLDERS: dict[str, SplitName] = {
+    "train": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "test": "test",
+}
+"""Names that a split goes by, as a folder and in a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One image with what is known about it.
+
+    Args:
+        id: Name of the case, unique in its data set and fit for a file name.
+        image: The image.
+        masks: No mask, one mask of class ids, or one 0/1 mask a class (multilabel).
+        label: Index of the whole image's class.
+        patient: Cases of one patient never stand in two splits.
+        split: The split that the data set itself puts the case in.
+    """
+
+    id: str
+    image: Path
+    masks: tuple[Path, ...] = ()
+    label: int | None = None
+    patient: str | None = None
+    split: SplitName | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The cases of a data set, in a fixed order.
+
+    Args:
+        root: Folder that holds all of it.
+        cases: Every case, sorted by the path of its image.
+        kind: ``folders`` (images/ beside masks/), ``classes`` (a folder per class) or
+            ``manifest`` (a CSV file).
+        class_names: Names of the whole-image classes, if the cases have labels.
+        plane_names: Names of the planes, if masks are multilabel.
+        notes: What was seen and left aside, such as folders without a meaning here.
+    """
+
+    root: Path
+    cases: tuple[Case, ...]
+    kind: LayoutKind
+    class_names: tuple[str, ...] | None = None
+    plane_names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = Counter(case.id.casefold() for case in self.cases)
+        doubled = [case for case in self.cases if count[case.id.casefold()] > 1]
+        if doubled:
+            raise DefectsError(
+                f"Data set {self.root}",
+                [
+                    Defect(case.image, f"another image is named {case.id} too; rename.")
+                    for case in doubled
+                ],
+            )
+
+
+def with_ids(cases: Iterable[Case], *, root: Path) -> tuple[Case, ...]:
+    """Sort cases by image and give each a unique id.
+
+    The id is the image's stem. Where several images share one, their folders come
+    before it: ``train/images/01.png`` and ``test/images/01.png`` are ``train-01`` and
+    ``test-01``.
+    """
+    ordered = sorted(cases, key=lambda case: case.image.as_posix())
+    stems = Counter(case.image.stem.casefold() for case in ordered)
+    return tuple(
+        replace(
+            case,
+            id=case.image.stem
+            if stems[case.image.stem.casefold()] == 1
+            else "-".join(_places(case.image, root)),
+        )
+        for case in ordered
+    )
+
+
+def _places(image: Path, root: Path) -> list[str]:
+    """The folders below `root` that tell an image from others, and its stem."""
+    folders = Path(os.path.relpath(image.parent, root)).parts
+    return [*(name for name in folders if name not in {"images", ".."}), image.stem]

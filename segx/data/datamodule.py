@@ -1,0 +1,273 @@
+"""A config's data section as loaders for training, validation and test."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from segx.config import DataConfig
+from segx.data.augment import Augment
+from segx.data.case import Case, Task
+from segx.data.dataset import (
+    Cropping,
+    Sample,
+    TrainingCrops,
+    WholeCases,
+    collate,
+)
+from segx.data.layouts import read_layout
+from segx.data.reader import CaseReader
+from segx.data.sampler import EpochSampler
+from segx.data.splits import identical_files, split, write_splits
+from segx.data.store import CaseStore
+from segx.data.survey import survey
+from segx.errors import DataError
+from segx.geometry import Extent
+
+__all__ = ["CLASSIFIED_EXTENT", "SegxDataModule"]
+
+CLASSIFIED_EXTENT = Extent(224, 224)
+"""Size of the images for classification where `data.resize` is not set."""
+
+_MIB = 2**20
+
+
+class SegxDataModule(pl.LightningDataModule):
+    """The data of a run, looked through and split when it is made.
+
+    Training yields varied crops in batches; an epoch has at least
+    `data.steps_per_epoch` of them. Validation and test yield whole cases one by one in
+    a fixed order, with masks at their own size; for classification, in batches.
+    `Batch.case` counts the cases of `splits.train`, `splits.val` or `splits.test`.
+
+    Args:
+        data: The data section of a config.
+        task: What is learnt.
+        seed: Decides splits, order, crops and variation.
+        mean: Mean that the encoder expects, on the scale 0 … 1; one value, or one a
+            channel.
+        std: Standard deviation that the encoder expects, likewise.
+
+    Attributes:
+        layout: The cases as they were found.
+        splits: The cases by split.
+        survey: What the cases hold.
+        val_cases: The validation cases that are used, at most `data.validation_cases`.
+        labels: What mask values mean; None for classification.
+        class_names: Names of the classes of the masks or, for classification, of the
+            images.
+        channels: Channels of the images.
+        intensity: Turns stored values into what the encoder reads.
+        resize: Size that all images are given, in training as in prediction.
+
+    Raises:
+        DataError: If the data set can't be used as the config asks.
+        ConfigError: If the augmentation can't be built.
+    """
+
+    def __init__(
+        self,
+        data: DataConfig,
+        *,
+        task: Task,
+        seed: int,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+    ) -> None:
+        super().__init__()
+        self._data, self._task, self._seed = data, task, seed
+        self.layout = read_layout(data, task=task)
+        same = identical_files(self.layout.cases)
+        self.splits = split(self.layout, data, seed=seed, same=same)
+        self.survey = survey(self.layout, data, task=task, splits=self.splits)
+        self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
+        self.labels = self.survey.labels
+        self.class_names = self._class_names()
+        self.channels = self.survey.channels
+        self.intensity = self.survey.intensity(mean=mean, std=std)
+        self.resize = self._resize()
+        budget = data.cache_mib * _MIB
+        self._train_store = self._store(self.splits.train, budget=budget)
+        budget -= self._train_store.kept_bytes
+        self._val_store = self._store(self.val_cases, budget=budget, whole=True)
+        self._train_set = self._training_set()
+        self._sampler = EpochSampler(
+            len(self.splits.train),
+            batch_size=data.batch_size,
+            least_steps=data.steps_per_epoch,
+            seed=seed,
+        )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of training batches in an epoch."""
+        return len(self._sampler) // self._data.batch_size
+
+    @property
+    def pixels_per_step(self) -> int:
+        """Pixels of a training batch."""
+        return self._data.batch_size * self._example_extent().pixels
+
+    @property
+    def validation_pixels(self) -> int:
+        """Pixels of all validation images that are used."""
+        return sum(self._val_store.extent(i).pixels for i in range(len(self.val_cases)))
+
+    def write_splits(self, path: Path) -> None:
+        """Write down which case stands in which split, as CSV."""
+        write_splits(path, self.splits)
+
+    def train_dataloader(self) -> DataLoader[Sample]:
+        """Batches of crops; Lightning tells the sampler the epoch."""
+        return self._loader(
+            self._train_set,
+            batch_size=self._data.batch_size,
+            workers=self._workers,
+            sampler=self._sampler,
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample]:
+        """The validation cases, in the order of `val_cases`."""
+        number = {case.id: index for index, case in enumerate(self.splits.val)}
+        numbers = [number[case.id] for case in self.val_cases]
+        return self._whole_loader(self._val_store, numbers)
+
+    def test_dataloader(self) -> DataLoader[Sample]:
+        """The test cases, in the order of `splits.test`.
+
+        Raises:
+            DataError: If the data set has none.
+        """
+        if not self.splits.test:
+            raise DataError(
+                f"{self.layout.root} has no test cases. Put some in test/, or set "
+                "data.test_split before training."
+            )
+        store = self._store(self.splits.test, budget=0, whole=True)
+        return self._whole_loader(store, range(len(store)))
+
+    @property
+    def _workers(self) -> int:
+        """Processes that make training examples."""
+        if self._data.workers != "auto":
+            return self._data.workers
+        cores = _cores()
+        if torch.cuda.is_available():
+            return min(8, cores)
+        # The processor trains: one process overlaps with it, more would take its time.
+        return min(1, cores - 1)
+
+    def _loader(
+        self,
+        dataset: Dataset[Sample],
+        *,
+        batch_size: int,
+        workers: int,
+        sampler: EpochSampler | None = None,
+    ) -> DataLoader[Sample]:
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+            # Forked processes share the store's memory.
+            multiprocessing_context="fork" if workers and _can_fork() else None,
+        )
+
+    def _whole_loader(
+        self, store: CaseStore, numbers: Sequence[int]
+    ) -> DataLoader[Sample]:
+        """Whole cases; where the processor predicts, it may as well load them."""
+        classifies = self._task == "classification"
+        return self._loader(
+            WholeCases(store, intensity=self.intensity, numbers=numbers),
+            batch_size=self._data.batch_size if classifies else 1,
+            workers=self._workers if torch.cuda.is_available() else 0,
+        )
+
+    def _store(
+        self, cases: Sequence[Case], *, budget: int, whole: bool = False
+    ) -> CaseStore:
+        """Cases as arrays; whole ones are judged by masks at their own size."""
+        reader = CaseReader(
+            channels=self.channels,
+            dtype=np.dtype(self.survey.dtype),
+            mask_values=self.survey.mask_values,
+            resize=self.resize,
+            resize_masks=not whole,
+        )
+        return CaseStore(cases, reader, extents=self.survey.extents, budget=budget)
+
+    def _training_set(self) -> TrainingCrops:
+        """Crops of the training cases; for classification, the images whole."""
+        crops = self._task == "segmentation" and self._data.crop is not None
+        example = self._example_extent()
+        return TrainingCrops(
+            self._train_store,
+            labels=self.labels,
+            intensity=self.intensity,
+            cropping=Cropping(example if crops else None, self._data.foreground_share),
+            augment=Augment(self._data.augment, channels=self.channels, extent=example),
+            seed=self._seed,
+        )
+
+    def _example_extent(self) -> Extent:
+        """Size of a training example.
+
+        Raises:
+            DataError: If whole images are asked for that make no batch.
+        """
+        if self._task == "segmentation" and self._data.crop is not None:
+            return Extent(*self._data.crop)
+        store = self._train_store
+        sizes = Counter(store.extent(index) for index in range(len(store)))
+        if len(sizes) > 1 and self._data.batch_size > 1:
+            seen = ", ".join(f"{n} of {size} px" for size, n in sizes.most_common(5))
+            raise DataError(
+                f"Training images differ in size ({seen}), and data.crop is null: they "
+                "make no batch. Set data.crop or data.resize, or data.batch_size to 1."
+            )
+        return max(sizes, key=lambda size: abs(size.rows - size.cols))
+
+    def _resize(self) -> Extent | None:
+        """Size that images are given before anything else."""
+        if self._data.resize is not None:
+            return Extent(*self._data.resize)
+        return CLASSIFIED_EXTENT if self._task == "classification" else None
+
+    def _class_names(self) -> tuple[str, ...]:
+        """Names of what is told apart."""
+        if self.labels is not None:
+            return self.labels.names
+        return self.layout.class_names or ()
+
+
+def _at_most(
+    count: int | None, cases: tuple[Case, ...], *, seed: int
+) -> tuple[Case, ...]:
+    """A fixed choice of so many cases, in their order."""
+    if count is None or count >= len(cases):
+        return cases
+    chosen = np.random.default_rng(seed).choice(len(cases), count, replace=False)
+    return tuple(cases[index] for index in sorted(chosen.tolist()))
+
+
+def _cores() -> int:
+    """Processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _can_fork() -> bool:
+    """Whether worker processes can be forked safely."""
+    return sys.platform == "linux"

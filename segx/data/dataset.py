@@ -1,0 +1,216 @@
+"""From cases to tensors: varied crops to train on, whole cases to be judged by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from segx.data.augment import Augment
+from segx.data.crops import ForegroundPixels, cut, place_crop
+from segx.data.sampler import Draw
+from segx.data.store import CaseStore
+from segx.geometry import Extent, Region
+from segx.labels import Labels
+from segx.scans import Intensity
+
+__all__ = ["Batch", "Cropping", "Sample", "TrainingCrops", "WholeCases", "collate"]
+
+_Value = TypeVar("_Value", bound=np.generic)
+
+
+class Sample(NamedTuple):
+    """One example, before it joins a batch.
+
+    Args:
+        image: Normalised, shape (C, H, W), float32.
+        mask: Ids, shape (H, W), or planes, shape (K, H, W); uint8.
+        label: Index of the image's class.
+        case: Index of the case.
+    """
+
+    image: Tensor
+    mask: Tensor | None
+    label: int | None
+    case: int
+
+
+class Batch(NamedTuple):
+    """Examples for one step.
+
+    Args:
+        image: Normalised, shape (B, C, H, W), float32.
+        mask: Ids, shape (B, H, W), or 0/1 planes, shape (B, K, H, W); int64. A whole
+            case's mask keeps the size it has on disk, also where the image is resized.
+        label: Index of each image's class, shape (B,), int64.
+        case: Index of each case among those of its split, shape (B,), int64.
+    """
+
+    image: Tensor
+    mask: Tensor | None
+    label: Tensor | None
+    case: Tensor
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Join examples of equal size."""
+    masks = [sample.mask for sample in samples if sample.mask is not None]
+    labels = [sample.label for sample in samples if sample.label is not None]
+    return Batch(
+        image=torch.stack([sample.image for sample in samples]),
+        mask=torch.stack(masks).long() if masks else None,
+        label=torch.tensor(labels) if labels else None,
+        case=torch.tensor([sample.case for sample in samples]),
+    )
+
+
+@dataclass(frozen=True)
+class Cropping:
+    """How training crops are cut.
+
+    Args:
+        extent: Size of a crop, in pixels; None takes whole images.
+        foreground_share: Share of the crops that are put on a foreground pixel.
+    """
+
+    extent: Extent | None
+    foreground_share: float
+
+
+class TrainingCrops(Dataset[Sample]):
+    """Crops at random places, or whole images, varied at random.
+
+    An example is a function of the seed and its `Draw`: which process makes it, and
+    what that made before, changes nothing. A plain index stands for epoch 0.
+
+    Args:
+        store: The cases.
+        labels: What mask values mean; None without masks.
+        intensity: Turns stored values into what the encoder reads.
+        cropping: Size and place of the crops.
+        augment: Varies image and mask.
+        seed: Another seed makes other examples.
+    """
+
+    def __init__(
+        self,
+        store: CaseStore,
+        *,
+        labels: Labels | None,
+        intensity: Intensity,
+        cropping: Cropping,
+        augment: Augment,
+        seed: int,
+    ) -> None:
+        self._store = store
+        self._labels = labels
+        self._intensity = intensity
+        self._cropping = cropping
+        self._augment = augment
+        self._seed = seed
+        self._foreground: dict[int, ForegroundPixels] = {}
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, index: int | Draw) -> Sample:
+        draw = index if isinstance(index, Draw) else Draw(0, index, index)
+        rng = np.random.default_rng([self._seed, draw.epoch, draw.place])
+        case = self._store.cases[draw.case]
+        image, mask = self._store.read(draw.case)
+        region = self._place(draw.case, mask, rng)
+        crop = _channels_apart(cut(image, region))
+        unit = self._intensity.unit(crop, source=case.image)
+        unit, mask = self._augment(
+            unit, None if mask is None else cut(mask, region), rng=rng
+        )
+        normalised = self._intensity.normalise(_channels_apart(unit))
+        return _sample(normalised, mask, label=case.label, case=draw.case)
+
+    def _place(
+        self, case: int, mask: NDArray[np.uint8] | None, rng: np.random.Generator
+    ) -> Region:
+        """Choose where to cut."""
+        extent = self._store.extent(case)
+        if self._cropping.extent is None:
+            return Region.whole(extent)
+        centre = None
+        if mask is not None and rng.random() < self._cropping.foreground_share:
+            pixels = self._foreground_of(case, mask)
+            centre = pixels.draw(rng) if pixels else None
+        return place_crop(extent, self._cropping.extent, centre=centre, rng=rng)
+
+    def _foreground_of(
+        self, case: int, mask: NDArray[np.uint8]
+    ) -> ForegroundPixels | None:
+        """The foreground pixels of a case, looked for once in a process."""
+        if self._labels is None:
+            return None
+        if case not in self._foreground:
+            rng = np.random.default_rng([self._seed, case])
+            self._foreground[case] = ForegroundPixels(mask, self._labels, rng=rng)
+        return self._foreground[case]
+
+
+class WholeCases(Dataset[Sample]):
+    """Cases as the store holds them, to be predicted and compared.
+
+    Args:
+        store: The cases.
+        intensity: Turns stored values into what the encoder reads.
+        numbers: `Sample.case` of each; by default they are counted from 0.
+    """
+
+    def __init__(
+        self,
+        store: CaseStore,
+        *,
+        intensity: Intensity,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        self._store = store
+        self._intensity = intensity
+        self._numbers = range(len(store)) if numbers is None else numbers
+
+    def __len__(self) -> int:
+        return len(self._store)
+
+    def __getitem__(self, index: int) -> Sample:
+        case = self._store.cases[index]
+        image, mask = self._store.read(index)
+        normalised = self._intensity(_channels_apart(image), source=case.image)
+        return _sample(normalised, mask, label=case.label, case=self._numbers[index])
+
+
+def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:
+    """The same array, each channel in one piece of memory.
+
+    Arithmetic with one number a channel is ten times faster so, and it is the order
+    that tensors need.
+    """
+    return np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
+def _sample(
+    image: NDArray[np.float32],
+    mask: NDArray[np.uint8] | None,
+    *,
+    label: int | None,
+    case: int,
+) -> Sample:
+    """Channels before rows; arrays become tensors that own their memory."""
+    return Sample(
+        image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+        mask=None if mask is None else torch.from_numpy(_planes_first(mask)),
+        label=label,
+        case=case,
+    )
+
+
+def _planes_first(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A copy, shape (rows, cols) or (planes, rows, cols)."""
+    return np.array(mask if mask.ndim == 2 else mask.transpose(2, 0, 1), order="C")

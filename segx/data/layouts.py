@@ -1,0 +1,60 @@
+"""From what lies on disk to cases: folders, class folders or a manifest."""
+
+import logging
+from pathlib import Path
+
+from segx.config import DataConfig
+from segx.data.case import SPLIT_FOLDERS, Case, Layout, Task
+from segx.data.folders import read_class_folders, read_image_folders
+from segx.data.manifest import read_manifest
+from segx.errors import DataError
+
+__all__ = ["Case", "Layout", "guess_task", "read_layout"]
+
+logger = logging.getLogger(__name__)
+
+
+def read_layout(data: DataConfig, *, task: Task) -> Layout:
+    """Find the cases of a data set; files are listed, none is opened.
+
+    A manifest is read if `data.manifest` names one. Otherwise segmentation expects
+    `images/` beside `masks/`, and classification a folder per class; both may stand
+    in `train/`, `val/` (or `valid/`, `validation/`) and `test/`.
+
+    Raises:
+        DataError: If the root is missing or holds another layout.
+        DefectsError: With all missing, surplus and doubled files.
+    """
+    root = data.root
+    if root is not None and not root.is_dir():
+        raise DataError(f"data.root {root} is no folder. Name the data set's folder.")
+    try:
+        layout = _read(root, data, task)
+    except OSError as error:
+        raise DataError(f"The data set can't be listed: {error}.") from error
+    for note in layout.notes:
+        logger.info(note)
+    return layout
+
+
+def _read(root: Path | None, data: DataConfig, task: Task) -> Layout:
+    """Read the layout that the config asks for."""
+    if data.manifest is not None:
+        return read_manifest(data, task=task)
+    if root is None:
+        raise DataError("No data set is given. Set data.root to its folder.")
+    if task == "segmentation":
+        return read_image_folders(root, data)
+    return read_class_folders(root, data)
+
+
+def guess_task(data: DataConfig) -> Task:
+    """What a data set is for, by its layout: masks tell segmentation.
+
+    A manifest is read as segmentation; say otherwise where it has no masks.
+    """
+    if data.manifest is not None or data.root is None:
+        return "segmentation"
+    places = (data.root, *(data.root / name for name in SPLIT_FOLDERS))
+    with_images = any((place / "images").is_dir() for place in places)
+    return "segmentation" if with_images else "classification"

@@ -1,0 +1,79 @@
+"""A CSV file as a header and rows that know their line."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from segx.data.defects import Defect
+from segx.errors import DataError
+
+__all__ = ["Row", "Table", "read_table"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One filled line of a table: its number in the file, and a text a column."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def get(self, column: str | None) -> str | None:
+        """The cell's text; nothing for an empty cell or no column."""
+        return (self.cells[column] or None) if column is not None else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header, its rows, and the lines that do not fit the header."""
+
+    header: tuple[str, ...]
+    rows: tuple[Row, ...]
+    defects: tuple[Defect, ...]
+
+
+def read_table(path: Path, *, column: str) -> Table:
+    """Read a CSV file in UTF-8.
+
+    The separator is the comma, semicolon or tabulator that makes `column` a column of
+    the header.
+
+    Args:
+        path: The file.
+        column: A column that must be there.
+
+    Raises:
+        DataError: If the file is no CSV text, or its header lacks `column` or holds a
+            name twice.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read as CSV in UTF-8: {error}.") from error
+    first = lines[0] if lines else ""
+    for separator in ",;\t":
+        header = tuple(name.strip() for name in first.replace('"', "").split(separator))
+        if column in header:
+            break
+    else:
+        raise DataError(
+            f"{path} has no column {column!r}; its first line is {first[:200]!r}. "
+            "Set data.columns.image to the column that names the images."
+        )
+    if len(set(header)) != len(header):
+        raise DataError(f"{path} has a column twice: {', '.join(header)}.")
+    rows, defects = [], []
+    try:
+        reader = csv.reader(lines[1:], delimiter=separator, strict=True)
+        for cells in reader:
+            line = reader.line_num + 1
+            if len(cells) == len(header):
+                texts = (cell.strip() for cell in cells)
+                rows.append(Row(line, dict(zip(header, texts, strict=True))))
+            elif any(cells):
+                problem = f"line {line} has {len(cells)} cells, but the header "
+                defects.append(Defect(path, f"{problem}{len(header)}."))
+    except csv.Error as error:
+        raise DataError(f"{path} can't be read as CSV: {error}.") from error
+    filled = tuple(row for row in rows if any(row.cells.values()))
+    return Table(header, filled, tuple(defects))

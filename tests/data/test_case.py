@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from segx.data.case import Case, Layout, with_ids
+from segx.data.defects import DefectsError
+
+ROOT = Path("set")
+
+
+def images(*paths: str) -> list[Case]:
+    return [Case("", ROOT / path) for path in paths]
+
+
+def test_a_stem_that_stands_once_is_the_id() -> None:
+    found = with_ids(images("images/b.png", "images/a.png"), root=ROOT)
+    assert [case.id for case in found] == ["a", "b"]
+
+
+def test_a_stem_of_two_splits_gets_its_folders_before_it() -> None:
+    found = with_ids(images("train/images/1.png", "test/images/1.png"), root=ROOT)
+    assert [case.id for case in found] == ["test-1", "train-1"]
+
+
+def test_the_order_of_the_cases_changes_nothing() -> None:
+    given_cases = images("train/images/1.png", "train/images/2.png", "x/2.png")
+    assert with_ids(given_cases, root=ROOT) == with_ids(given_cases[::-1], root=ROOT)
+
+
+@given(st.sets(st.tuples(st.sampled_from(["p", "q", "r"]), st.integers(0, 5))))
+def test_ids_are_unique_and_fit_for_file_names(places: set[tuple[str, int]]) -> None:
+    found = with_ids(images(*(f"{f}/images/{n}.png" for f, n in places)), root=ROOT)
+    ids = [case.id for case in found]
+    assert len(set(ids)) == len(ids)
+    assert not any("/" in name for name in ids)
+
+
+def test_two_cases_of_one_id_are_refused_with_both_files() -> None:
+    with pytest.raises(DefectsError) as caught:
+        Layout(
+            ROOT,
+            (Case("a", ROOT / "a.png"), Case("A", ROOT / "A.png")),
+            kind="manifest",
+        )
+    assert [defect.path.name for defect in caught.value.defects] == ["a.png", "A.png"]

@@ -1,0 +1,188 @@
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from segx.config import DataConfig
+from segx.data.case import Layout, Task
+from segx.data.defects import DefectsError
+from segx.data.layouts import read_layout
+from segx.data.splits import split
+from segx.data.survey import Survey, survey
+from segx.errors import DataError
+from tests.data.sets import disc, picture, save, write_classes, write_pairs
+
+
+def look(root: Path, task: Task = "segmentation", **keys: object) -> Survey:
+    data = DataConfig.model_validate({"root": root, **keys})
+    layout = read_layout(data, task=task)
+    return survey(layout, data, task=task, splits=split(layout, data, seed=0))
+
+
+def problems(root: Path, **keys: object) -> str:
+    with pytest.raises(DefectsError) as caught:
+        look(root, **keys)  # type: ignore[arg-type]
+    return str(caught.value)
+
+
+def test_a_set_is_summed_up(tmp_path: Path) -> None:
+    found = look(write_pairs(tmp_path, value=255))
+    assert found.labels is not None
+    assert found.labels.kind == "binary"
+    assert found.value_map == {0: 0, 255: 1}
+    assert (found.channels, found.dtype) == (3, "uint8")
+    assert set(found.extents) == {"a", "b", "c", "d"}
+    assert found.class_fractions["class_1"] == pytest.approx((disc() > 0).mean())
+    scale = found.intensity(mean=0.5, std=0.5)
+    assert (scale.low, scale.high) == ((0,) * 3, (255,) * 3)
+
+
+def test_the_map_of_mask_values_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="segx"):
+        look(write_pairs(tmp_path, value=255))
+    assert "{0: 0, 255: 1}" in caplog.text
+
+
+def test_every_defect_of_every_file_comes_at_once(tmp_path: Path) -> None:
+    write_pairs(tmp_path, ["good", "cut", "size", "rgb", "odd"])
+    cut = tmp_path / "images" / "cut.png"
+    cut.write_bytes(cut.read_bytes()[:100])
+    save(tmp_path / "masks" / "size.png", disc(9, 9))
+    save(tmp_path / "masks" / "rgb.png", picture())
+    save(tmp_path / "masks" / "odd.png", disc(value=200))
+    text = problems(tmp_path)
+    for name in ("cut.png", "size.png", "rgb.png", "200 ("):
+        assert name in text
+    assert "good.png" not in text
+
+
+def test_grey_and_opaque_images_go_along_with_rgb(tmp_path: Path) -> None:
+    write_pairs(tmp_path, ["a", "b", "c"])
+    save(tmp_path / "images" / "b.png", picture(channels=1))
+    opaque = picture(channels=4)
+    opaque[..., 3] = 255
+    save(tmp_path / "images" / "c.png", opaque)
+    assert look(tmp_path).channels == 3
+
+
+def test_channels_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    write_pairs(tmp_path, ["a", "b"])
+    save(tmp_path / "images" / "b.png", picture(channels=4))
+    assert "a.png: has 3 channels" in problems(tmp_path)
+    assert "b.png" in (text := problems(tmp_path, channels=3))
+    assert "transparent" in text
+
+
+def test_grey_images_can_be_read_as_rgb_and_back(tmp_path: Path) -> None:
+    write_pairs(tmp_path, channels=1)
+    assert look(tmp_path).channels == 1
+    assert look(tmp_path, channels=3).channels == 3
+
+
+def test_types_that_do_not_go_together_are_named(tmp_path: Path) -> None:
+    write_pairs(tmp_path, ["a", "b", "c"], channels=1)
+    (tmp_path / "images" / "c.png").unlink()
+    deep = picture(channels=1)[..., 0].astype(np.uint16) * 257
+    tifffile.imwrite(tmp_path / "images" / "c.tif", deep)
+    text = problems(tmp_path)
+    assert "c.tif: holds uint16 values, but 2 other images uint8" in text
+
+
+def write_deep(root: Path, factor: float, dtype: type, splits: tuple[str, ...]) -> None:
+    for number, name in enumerate(splits):
+        image = picture(40, 40, channels=1, seed=number)[..., 0] * (factor**number)
+        path = root / name / "images" / f"{name}.tif"
+        save(root / name / "masks" / f"{name}.png", disc(40, 40))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(path, image.astype(dtype))
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16, np.float32])
+def test_deep_images_are_scaled_by_percentiles_of_training_alone(
+    tmp_path: Path, dtype: type
+) -> None:
+    write_deep(tmp_path, 100.0, dtype, ("train", "val"))
+    scale = look(tmp_path).intensity(mean=0.0, std=1.0)
+    assert 0 <= scale.low[0] < 5
+    assert 250 < scale.high[0] <= 255
+
+
+def test_nearly_constant_images_are_scaled_by_their_extremes(tmp_path: Path) -> None:
+    write_deep(tmp_path, 1.0, np.uint16, ("train", "val"))
+    flat = np.zeros((40, 40), np.uint16)
+    flat[0, 0] = 900
+    tifffile.imwrite(tmp_path / "train" / "images" / "train.tif", flat)
+    found = look(tmp_path)
+    assert (found.low, found.high) == ((0,), (900,))
+
+
+def test_blank_training_images_are_refused(tmp_path: Path) -> None:
+    write_deep(tmp_path, 1.0, np.uint16, ("train", "val"))
+    blank = np.zeros((40, 40), np.uint16)
+    tifffile.imwrite(tmp_path / "train" / "images" / "train.tif", blank)
+    with pytest.raises(DataError, match="nothing to scale"):
+        look(tmp_path).intensity(mean=0.5, std=0.5)
+
+
+def test_a_class_that_a_split_lacks_is_a_warning(tmp_path: Path) -> None:
+    for name in ("train", "val", "test"):
+        write_pairs(tmp_path / name, [f"{name}1", f"{name}2"])
+    save(tmp_path / "test" / "masks" / "test1.png", disc(value=2))
+    assert look(tmp_path).warnings == (
+        "No train case holds the class class_2: it can't be learnt.",
+        "No val case holds the class class_2: its validation scores are undefined.",
+    )
+
+
+def test_ignored_pixels_are_no_share_of_any_class(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    for name in "abcd":
+        mask = disc()
+        mask[:5] = 255
+        save(tmp_path / "masks" / f"{name}.png", mask)
+    found = look(tmp_path, ignore_index=255)
+    assert sum(found.class_fractions.values()) == pytest.approx(1)
+    expected = (disc()[5:] > 0).mean()
+    assert found.class_fractions["class_1"] == pytest.approx(expected)
+
+
+def test_planes_are_counted_one_by_one(tmp_path: Path) -> None:
+    for number, stem in enumerate("abc"):
+        save(tmp_path / "images" / f"{stem}.png", picture(seed=number))
+        save(tmp_path / "masks" / "disc" / f"{stem}.png", disc(value=255))
+        save(tmp_path / "masks" / "all" / f"{stem}.png", disc() * 0 + 255)
+    shares = look(tmp_path).class_fractions
+    assert shares["all"] == 1
+    assert shares["disc"] == pytest.approx((disc() > 0).mean())
+
+
+def test_classification_counts_cases(tmp_path: Path) -> None:
+    root = write_classes(tmp_path, {"cat": 8, "dog": 24})
+    found = look(root, "classification")
+    assert found.labels is None
+    assert found.class_fractions["cat"] == pytest.approx(0.25, abs=0.05)
+
+
+def test_without_splits_the_layout_tells_the_training_cases(tmp_path: Path) -> None:
+    write_deep(tmp_path, 100.0, np.uint16, ("train", "val"))
+    data = DataConfig(root=tmp_path)
+    layout: Layout = read_layout(data, task="segmentation")
+    assert survey(layout, data, task="segmentation").high[0] <= 255
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "names"),
+    [("isbi2012_em", 1, 2), ("drive", 3, 2), ("wbc_dataset2", 3, 3)],
+)
+def test_real_sets_are_surveyed(
+    shared_data: Callable[[str], Path], name: str, channels: int, names: int
+) -> None:
+    found = look(shared_data(name))
+    assert found.labels is not None
+    assert (found.channels, len(found.labels.names)) == (channels, names)
+    assert found.warnings == ()
