@@ -28,12 +28,10 @@ heavy = {{"albumentations", "cv2", "numpy", "pydantic", "pytorch_lightning", "to
 print("heavy:", *sorted(heavy & set(sys.modules)))
 """
 
-# Module → the name that it is installed by, where the two differ.
+# Module → the name that it is installed by, where more than "_" and "-" differ.
 INSTALLED_BY = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
-    "pytorch_lightning": "pytorch-lightning",
-    "segmentation_models_pytorch": "segmentation-models-pytorch",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
@@ -99,7 +97,7 @@ def imported_packages(folder: str) -> set[str]:
                 found.add(node.module.partition(".")[0])
     own = {"segx", "tests", *(path.stem for path in files)}
     others = found - set(sys.stdlib_module_names) - own
-    return {INSTALLED_BY.get(name, name) for name in others}
+    return {INSTALLED_BY.get(name, name.replace("_", "-")) for name in others}
 
 
 def declared(lines: list[str]) -> set[str]:

@@ -4,6 +4,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,20 +26,13 @@ from segx.config.names import explain
 from segx.errors import ConfigError
 from segx.geometry import Extent
 
-__all__ = ["PRESETS", "Augment", "Picture", "Preset"]
+__all__ = ["PRESETS", "Augment", "Preset"]
 
 # Each sample is small and has a worker of its own: threads would only get in the way.
 cv2.setNumThreads(0)
 
+_Value = TypeVar("_Value", bound=np.generic)
 Transforms = list[A.BasicTransform | A.BaseCompose]
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What transforms must know of images: channels, and whether they are square."""
-
-    channels: int
-    is_square: bool
 
 
 @dataclass(frozen=True)
@@ -47,11 +41,13 @@ class Preset:
 
     Args:
         summary: What it is for, in a line.
-        build: Makes the transforms for images of a kind.
+        build: Makes the transforms for images with so many channels.
+        any_way_up: Whether images are mirrored and turned by quarters as well.
     """
 
     summary: str
-    build: Callable[[Picture], Transforms]
+    build: Callable[[int], Transforms]
+    any_way_up: bool = True
 
 
 class Augment:
@@ -76,11 +72,15 @@ class Augment:
             raise ConfigError(
                 f"data.augment.preset: there is no preset {config.preset!r}. {near}"
             )
-        picture = Picture(channels, is_square=extent.rows == extent.cols)
-        preset = PRESETS[config.preset].build(picture)
+        preset = PRESETS[config.preset]
+        self._views = 1
+        if preset.any_way_up:
+            self._views = 8 if extent.rows == extent.cols else 4
+        transforms = preset.build(channels)
         extra = [_named_transform(choice) for choice in config.extra]
         self._names = [choice.name for choice in config.extra]
-        self._compose = A.Compose([*preset, *extra]) if preset or extra else None
+        transforms += extra
+        self._compose = A.Compose(transforms) if transforms else None
         for transform, name in zip(extra, self._names, strict=True):
             _try(transform, name, channels=channels, extent=extent)
 
@@ -104,6 +104,9 @@ class Augment:
         Raises:
             ConfigError: If a transform changed the size.
         """
+        view = int(rng.integers(self._views))
+        image = _seen(image, view)
+        mask = None if mask is None else np.ascontiguousarray(_seen(mask, view))
         if self._compose is None:
             return image, mask
         # A seed would be handed to every transform, and all would draw the same
@@ -120,17 +123,16 @@ class Augment:
         return np.clip(varied["image"], 0, 1), varied.get("mask")
 
 
-def _none(_picture: Picture) -> Transforms:
+def _none(_channels: int) -> Transforms:
     return []
 
 
-def _light(picture: Picture) -> Transforms:
-    return [*_symmetry(picture), _tone(0.1, p=0.5)]
+def _light(_channels: int) -> Transforms:
+    return [_tone(0.1, p=0.5)]
 
 
-def _standard(picture: Picture) -> Transforms:
+def _standard(_channels: int) -> Transforms:
     return [
-        *_symmetry(picture),
         _affine(scale=0.2, degrees=30, shear=8, p=0.4),
         _elastic(p=0.1),
         _tone(0.2, p=0.5),
@@ -139,42 +141,48 @@ def _standard(picture: Picture) -> Transforms:
     ]
 
 
-def _microscopy(picture: Picture) -> Transforms:
+def _microscopy(channels: int) -> Transforms:
     return [
-        *_symmetry(picture),
         _affine(scale=0.25, degrees=45, shear=5, p=0.4),
         _elastic(p=0.15),
         _tone(0.2, p=0.5),
-        *_stain(picture),
+        *_stain(channels),
         A.OneOf([_blur(1.5), _noise(0.05)], p=0.3),
     ]
 
 
-def _radiograph(_picture: Picture) -> Transforms:
+def _radiograph(_channels: int) -> Transforms:
     return [
         A.HorizontalFlip(p=0.5),
         _affine(scale=0.1, degrees=10, shear=3, p=0.6),
-        _tone(0.2, p=0.5),
+        _tone(0.12, p=0.5),
         A.RandomGamma(gamma_limit=(60, 160), p=0.3),
         A.OneOf([_blur(0.8), _noise(0.03)], p=0.15),
     ]
 
 
 PRESETS: Mapping[str, Preset] = {
-    "none": Preset("images as they are", _none),
+    "none": Preset("images as they are", _none, any_way_up=False),
     "light": Preset("flips, quarter turns, a little brightness and contrast", _light),
     "standard": Preset("any orientation, small warps, tone, blur and noise", _standard),
     "microscopy": Preset("as standard, with stain variation and defocus", _microscopy),
-    "radiograph": Preset("upright: mirrored, slightly turned, exposure", _radiograph),
+    "radiograph": Preset(
+        "upright: mirrored, slightly turned, exposure", _radiograph, any_way_up=False
+    ),
 }
 """What `data.augment.preset` may be."""
 
 
-def _symmetry(picture: Picture) -> Transforms:
-    """The symmetries of a square, or those of a rectangle."""
-    if picture.is_square:
-        return [A.SquareSymmetry(p=1)]
-    return [A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)]
+def _seen(array: NDArray[_Value], view: int) -> NDArray[_Value]:
+    """One of the eight views of a square, the first four of which keep its sides.
+
+    They cost nothing, for the array is copied later anyway.
+    """
+    if view & 1:
+        array = array[::-1]
+    if view & 2:
+        array = array[:, ::-1]
+    return array.swapaxes(0, 1) if view & 4 else array
 
 
 def _affine(*, scale: float, degrees: float, shear: float, p: float) -> A.Affine:
@@ -202,9 +210,9 @@ def _tone(limit: float, *, p: float) -> A.RandomBrightnessContrast:
     )
 
 
-def _stain(picture: Picture) -> Transforms:
+def _stain(channels: int) -> Transforms:
     """Other proportions of dyes: hue and saturation, or each channel by itself."""
-    if picture.channels == 3:
+    if channels == 3:
         return [A.HueSaturationValue(8, 20, 0, p=0.4)]
     return [A.MultiplicativeNoise((0.85, 1.15), per_channel=True, p=0.4)]
 
@@ -225,10 +233,11 @@ def _named_transform(choice: Choice) -> A.BasicTransform:
     options = typed_options(cls, choice, key=key)
     try:
         return cls(**options)
-    except ValidationError as error:
-        lines = explain(error, prefix=key, allowed=lambda _: choice.options)
-        raise ConfigError("\n".join(lines)) from error
     except (TypeError, ValueError) as error:
+        # Albumentations wraps what pydantic finds.
+        if isinstance(error.__cause__, ValidationError):
+            lines = explain(error.__cause__, prefix=key, allowed=lambda _: options)
+            raise ConfigError("\n".join(lines)) from error
         raise ConfigError(f"{key}: {error}") from error
 
 

@@ -51,11 +51,11 @@ class DefectsError(DataError):
         super().__init__("\n".join([f"{heading}: {plural(count, 'defect')}.", *lines]))
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, several: str | None = None) -> str:
     """A number and its noun.
 
     Examples:
-        >>> plural(1, "case"), plural(3, "case")
-        ('1 case', '3 cases')
+        >>> plural(1, "case"), plural(3, "case"), plural(0, "entry", "entries")
+        ('1 case', '3 cases', '0 entries')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun if count == 1 else several or f'{noun}s'}"

@@ -17,7 +17,7 @@ from segx.scans import match_channels, open_scan
 
 __all__ = ["CaseFacts", "Examined", "examine"]
 
-_SAMPLED_PIXELS = 16384
+_SAMPLED_PIXELS = 4096
 
 
 @dataclass(frozen=True)

@@ -173,23 +173,23 @@ def image_files(folder: Path, root: Path, found: Findings) -> list[Path]:
         found: Collects links and files that are no images.
     """
     files: list[Path] = []
-    others: list[str] = []
+    others: list[Path] = []
     if not folder.is_dir():
         return files
     if leaves(folder, root):
         found.defect(folder, "is a link out of the data set; put the files there.")
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.is_dir():
+        if path.name.startswith("."):
             continue
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            others.append(path.name)
+        if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
+            others.append(path)
         elif path.is_symlink() and leaves(path, root):
             found.defect(path, "is a link out of the data set; put the file there.")
         else:
             files.append(path)
     if others:
-        kinds = ", ".join(sorted({Path(name).suffix or name for name in others}))
-        count = plural(len(others), "file")
+        kinds = ", ".join(sorted({path.suffix or path.name for path in others}))
+        count = plural(len(others), "entry", "entries")
         found.note(f"{folder}: {count} of other kinds ignored ({kinds}).")
     return files
 

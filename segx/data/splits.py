@@ -1,5 +1,6 @@
 """Training, validation and test cases: by patient, seeded, and proved disjoint."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -146,17 +147,19 @@ def write_splits(path: Path, splits: Splits) -> None:
 def identical_files(cases: Iterable[Case]) -> list[tuple[str, ...]]:
     """Ids of the cases whose images are the same file, byte for byte.
 
-    Only files of equal size are read.
+    Only files of equal size are read. One that can't be read is like no other; the
+    survey tells what is wrong with it.
     """
     by_size = defaultdict(list)
-    for case in cases:
-        by_size[case.image.stat().st_size].append(case)
     by_digest = defaultdict(list)
+    for case in cases:
+        with contextlib.suppress(OSError):
+            by_size[case.image.stat().st_size].append(case)
     for alike in by_size.values():
         for case in alike if len(alike) > 1 else ():
-            with case.image.open("rb") as file:
+            with contextlib.suppress(OSError), case.image.open("rb") as file:
                 digest = hashlib.file_digest(file, "blake2b").digest()
-            by_digest[digest].append(case.id)
+                by_digest[digest].append(case.id)
     return [tuple(ids) for ids in by_digest.values() if len(ids) > 1]
 
 

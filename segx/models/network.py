@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,6 +25,10 @@ class Prediction:
     auxiliary_logits: tuple[Tensor, ...] = ()
     """Coarser mask logits for deep supervision, finest first, in training only. They
     cover the padded images: see `Network`."""
+
+
+# Exporters take a network apart at its tensors, so they must know what holds them.
+torch.export.register_dataclass(Prediction)
 
 
 class Network(nn.Module):
@@ -118,10 +123,11 @@ class Network(nn.Module):
         return F.pad(image, (0, right, 0, down), mode=mode)
 
     def _check_image(self, image: Tensor) -> None:
-        if image.ndim != 4 or image.shape[1] != self.encoder.in_channels:
+        channels = self.encoder.in_channels
+        if image.ndim != 4 or image.shape[1] != channels or 0 in image.shape:
             raise ModelError(
                 f"Images of shape {tuple(image.shape)} given; this network takes "
-                f"(batch, {self.encoder.in_channels}, rows, cols)."
+                f"(batch, {channels}, rows, cols), each 1 or more."
             )
 
     def _check_batch(self, padded: Tensor) -> None:

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 VALIDATION_SHARE = 0.1
 MARGIN_SHARE = 0.02
 MOST_PASSES = 10
+LEAST_INTERVAL = 20
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -90,7 +91,7 @@ def plan_steps(
     passes = int(max(1, min(MOST_PASSES, affordable)))
     usable_s = remaining_s * (1 - MARGIN_SHARE) - passes * pass_s
     steps = max(least + 1, done + int(usable_s / step_s))
-    interval = max(1, steps // passes)
+    interval = max(1, steps // max(1, min(passes, steps // LEAST_INTERVAL)))
     return Plan(interval * max(1, steps // interval), interval, share)
 
 

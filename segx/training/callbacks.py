@@ -15,7 +15,7 @@ from segx.errors import TrainingError
 from segx.geometry import Extent
 from segx.scans.intensity import Intensity
 from segx.scans.overlay import draw_overlay, write_png
-from segx.training.task import SegmentationTask, truth_of
+from segx.training.task import SegmentationTask
 
 __all__ = ["FiniteLoss", "LastStep", "Overlays", "Speed"]
 
@@ -53,14 +53,12 @@ class Overlays(pl.Callback):
             or batch_idx >= self.count
         ):
             return
-        if not isinstance(pl_module, SegmentationTask) or batch.mask is None:
+        if not isinstance(pl_module, SegmentationTask) or outputs is None:
             return
-        truth = truth_of(batch.mask)
-        extent = Extent(*truth.shape[:2])
+        masks = (outputs["truth"], outputs["predicted"])
+        extent = Extent(*masks[0].shape[:2])
         picture = _picture(batch, pl_module.spec.intensity, extent)
-        predicted = pl_module.predict_mask(batch.image, extent)
-        labels = pl_module.labels
-        panels = [draw_overlay(picture, mask, labels) for mask in (truth, predicted)]
+        panels = [draw_overlay(picture, mask, pl_module.labels) for mask in masks]
         step = f"step{trainer.global_step:06d}"
         write_png(self.folder / f"{step}_{self.names[case]}.png", np.hstack(panels))
 

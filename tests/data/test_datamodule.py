@@ -174,11 +174,12 @@ def test_deep_images_of_any_channels_are_trained_on(
     tmp_path: Path, dtype: type, channels: int
 ) -> None:
     for number in range(4):
-        image = picture(channels=channels, seed=number).astype(dtype) * 9
+        image = picture(channels=channels, seed=number).astype(dtype).squeeze() * 9
         path = tmp_path / "images" / f"{number}.tif"
         save(tmp_path / "masks" / f"{number}.png", disc())
         path.parent.mkdir(exist_ok=True)
-        tifffile.imwrite(path, image, photometric="minisblack", planarconfig="contig")
+        contiguous = "contig" if channels > 1 else None
+        tifffile.imwrite(path, image, photometric="minisblack", planarconfig=contiguous)
     data = module(tmp_path)
     batch = epoch(data)[0]
     assert batch.image.shape == (3, channels, 16, 16)

@@ -82,7 +82,7 @@ def test_other_folders_and_files_are_ignored_and_said_so(tmp_path: Path) -> None
     (tmp_path / "train" / "images" / ".DS_Store").write_text("x")
     notes = " ".join(read(tmp_path).notes)
     assert "train/fov" in notes
-    assert "1 file of other kinds ignored (.txt)" in notes
+    assert "1 entry of other kinds ignored (.txt)" in notes
 
 
 def test_a_link_out_of_the_data_set_is_refused(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_class_folders_are_labels_in_order(tmp_path: Path) -> None:
     assert [case.label for case in layout.cases] == [0, 1, 1]
     reordered = read_classes(tmp_path, classes=("dog", "cat"))
     assert [case.label for case in reordered.cases] == [1, 0, 0]
-    with pytest.raises(DefectsError, match="data.classes names"):
+    with pytest.raises(DefectsError, match=r"data\.classes names"):
         read_classes(tmp_path, classes=("dog", "fox"))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from segx.config import DataConfig
-from segx.data.layouts import read_layout
+from segx.data.layouts import guess_task, read_layout
 from segx.errors import DataError
 from tests.data.sets import disc, save, write_classes, write_pairs
 
@@ -36,6 +36,26 @@ def test_what_is_left_aside_is_logged(
     with caplog.at_level(logging.INFO, logger="segx"):
         read_layout(DataConfig(root=tmp_path), task="segmentation")
     assert "fov" in caplog.text
+
+
+def test_the_task_is_guessed_by_the_folders(tmp_path: Path) -> None:
+    pairs = write_pairs(tmp_path / "pairs" / "train").parent
+    classes = write_classes(tmp_path / "classes", {"cat": 1, "dog": 1})
+    assert guess_task(DataConfig(root=pairs)) == "segmentation"
+    assert guess_task(DataConfig(root=classes)) == "classification"
+    assert guess_task(DataConfig(manifest=pairs / "list.csv")) == "segmentation"
+
+
+def test_a_folder_that_can_not_be_listed_is_a_data_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write_pairs(tmp_path)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match="Permission denied"):
+        read_layout(DataConfig(root=tmp_path), task="segmentation")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ SMALL = st.integers(1, 30)
 def draws(cases: int, batch: int, steps: int, seed: int, epoch: int = 0) -> list[Draw]:
     sampler = EpochSampler(cases, batch_size=batch, least_steps=steps, seed=seed)
     sampler.set_epoch(epoch)
-    assert len(sampler) == len(found := list(sampler))
+    found = list(sampler)
+    assert len(sampler) == len(found)
     return found
 
 

@@ -116,6 +116,14 @@ def test_identical_files_stay_together(tmp_path: Path) -> None:
         assert where["a"] == where["c"]
 
 
+def test_files_that_can_not_be_read_are_like_no_other(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "other.png").mkdir()
+    names = ("folder", "other", "missing")
+    items = tuple(Case(name, tmp_path / f"{name}.png") for name in names)
+    assert identical_files(items) == []
+
+
 @pytest.mark.parametrize(
     ("items", "message"),
     [

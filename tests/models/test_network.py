@@ -144,6 +144,8 @@ def test_images_of_another_shape_are_refused() -> None:
         network(torch.rand(2, 1, 8, 8))
     with pytest.raises(ModelError, match=r"shape \(3, 8, 8\)"):
         network(torch.rand(3, 8, 8))
+    with pytest.raises(ModelError, match=r"shape \(2, 3, 0, 8\)"):
+        network(torch.rand(2, 3, 0, 8))
 
 
 def test_parts_that_make_no_network_are_refused() -> None:
