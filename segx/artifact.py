@@ -93,9 +93,9 @@ def check_model(config: ModelConfig, *, task: str) -> None:
         return
     if config.decoder is None:
         raise ConfigError("model.decoder: a segmentation needs one, such as UNet.")
-    _decoder_class(config.decoder)
+    decoder, _ = _decoder_class(config.decoder)
     try:
-        check_pair(name, config.encoder.output_stride, config.decoder.name)
+        check_pair(name, config.encoder.output_stride, decoder)
     except ModelError as error:
         raise ConfigError(f"model.decoder: {error}") from error
 

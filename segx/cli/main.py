@@ -64,6 +64,14 @@ def _run(name: str, arguments: list[str]) -> int:
     except SegxError as error:
         show_error(name, error)
         return error.exit_code
+    except (ImportError, RuntimeError) as error:
+        from segx.environment import explain_import_error
+
+        advice = explain_import_error(error)
+        if advice is None:
+            raise
+        show_error(name, SegxError(advice))
+        return SegxError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"segx {name}: interrupted\n")
         return INTERRUPTED

@@ -12,7 +12,13 @@ from pydantic import ConfigDict, ValidationError, create_model
 from segx.config.schema import Choice
 from segx.errors import ConfigError
 
-__all__ = ["ALLOWED_PACKAGES", "class_named", "did_you_mean", "typed_options"]
+__all__ = [
+    "ALLOWED_PACKAGES",
+    "class_named",
+    "did_you_mean",
+    "explain",
+    "typed_options",
+]
 
 T = TypeVar("T")
 

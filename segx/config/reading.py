@@ -13,6 +13,7 @@ from segx.config.schema import FitConfig
 from segx.errors import ConfigError
 
 __all__ = [
+    "check_config",
     "config_keys",
     "dump_yaml",
     "find_config",

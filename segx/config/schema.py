@@ -15,6 +15,7 @@ __all__ = [
     "HeadConfig",
     "InferenceConfig",
     "ModelConfig",
+    "Section",
     "TrainingConfig",
 ]
 

@@ -7,15 +7,15 @@ import torch
 from torch import Tensor
 
 from segx.artifact import ModelSpec
-from segx.config import Choice, TrainingConfig, class_named, typed_options
+from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch
 from segx.errors import ConfigError, TrainingError
-from segx.losses import CLASS_LOSSES, ClassificationLoss
 from segx.metrics.classification import classification_scores
 from segx.models.network import Prediction
 from segx.training.learner import Learner
+from segx.training.loss_choice import build_class_loss
 
-__all__ = ["ClassificationTask", "build_class_loss"]
+__all__ = ["ClassificationTask"]
 
 
 class ClassificationTask(Learner):
@@ -75,19 +75,6 @@ class ClassificationTask(Learner):
         for name, value in scores._asdict().items():
             shown = name in ("auroc", "balanced_accuracy")
             self.log(f"val/{name}", float(value), prog_bar=shown)
-
-
-def build_class_loss(choice: Choice, classes: int) -> ClassificationLoss:
-    """The loss that a config names.
-
-    Raises:
-        ConfigError: For an unknown name or option.
-    """
-    cls = class_named(
-        choice.name, CLASS_LOSSES, key="model.loss", base=ClassificationLoss
-    )
-    options = typed_options(cls, choice, key="model.loss", supplied=("classes",))
-    return cls(classes, **options)
 
 
 def _class_logits(prediction: Prediction) -> Tensor:

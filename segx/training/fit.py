@@ -22,6 +22,7 @@ from segx.training.callbacks import FiniteLoss, LastStep, Overlays, Speed
 from segx.training.checkpointing import AtomicCheckpoints
 from segx.training.classification import ClassificationTask
 from segx.training.learner import Learner
+from segx.training.loss_choice import check_loss
 from segx.training.metrics_log import MetricsCsv
 from segx.training.optim import check_optimizer
 from segx.training.run import RunFolder
@@ -103,6 +104,7 @@ def check_config(config: FitConfig) -> None:
         ConfigError: With the key, the value and what is allowed.
     """
     check_model(config.model, task=config.task)
+    check_loss(config.model.loss, task=config.task)
     check_optimizer(config.training.optimizer)
     _trainer_options(config)
     if config.data.root is None and config.data.manifest is None:
@@ -166,7 +168,10 @@ def _build_trainer(
 ) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, log and precision."""
     options = _trainer_options(config)
-    precision = choose_precision(str(options.pop("precision", None) or "auto"))
+    precision = choose_precision(
+        str(options.pop("precision", None) or "auto"),
+        device=str(options.get("accelerator", "auto")),
+    )
     logger.info("precision %s: %s", precision.name, precision.reason)
     return pl.Trainer(
         **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},

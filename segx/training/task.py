@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from segx.artifact import ModelSpec
-from segx.config import Choice, TrainingConfig, class_named, typed_options
+from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch
 from segx.errors import ConfigError
 from segx.geometry import Extent
@@ -16,14 +16,15 @@ from segx.inference.plan import TilePlan
 from segx.inference.runtimes import TorchRuntime
 from segx.inference.tiled import predict_image, resize_probabilities
 from segx.labels import Labels
-from segx.losses import LOSSES, DeepSupervision, SegmentationLoss
+from segx.losses import DeepSupervision
 from segx.masks.decide import decide
 from segx.metrics.case_counts import CaseCounts
 from segx.metrics.overlap import count_overlap
 from segx.models.network import Prediction
 from segx.training.learner import Learner
+from segx.training.loss_choice import build_loss
 
-__all__ = ["SegmentationTask", "build_loss"]
+__all__ = ["SegmentationTask"]
 
 
 class SegmentationTask(Learner):
@@ -103,19 +104,6 @@ class SegmentationTask(Learner):
             runtime, image[0].float().cpu().numpy(), labels=self.labels, plan=self.plan
         )
         return decide(resize_probabilities(probabilities, extent), self.labels)
-
-
-def build_loss(choice: Choice, labels: Labels) -> SegmentationLoss:
-    """The loss that a config names.
-
-    Raises:
-        ConfigError: For an unknown name or option, or a loss that does not suit the
-            kind of mask.
-    """
-    cls = class_named(choice.name, LOSSES, key="model.loss", base=SegmentationLoss)
-    return cls(
-        labels, **typed_options(cls, choice, key="model.loss", supplied=("labels",))
-    )
 
 
 def _truth_of(mask: Tensor) -> NDArray[np.uint8]:

@@ -1,6 +1,7 @@
-"""Names in a config are found, refused with the nearest one, and never imported blindly."""
+"""Names in a config are found, or refused with the nearest one before any import."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -28,7 +29,7 @@ def test_a_dotted_name_under_an_allowed_package_is_found() -> None:
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
-    with pytest.raises(ConfigError, match="model.x.*'Layr'.*Did you mean Layer"):
+    with pytest.raises(ConfigError, match=r"model\.x.*'Layr'.*Did you mean Layer"):
         class_named("Layr", REGISTRY, key="model.x", base=nn.Module)
 
 
@@ -36,7 +37,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest_one() -> None:
     "name", ["evil.Module", "torch_evil.X", "os.path.join", "segx_evil.A"]
 )
 def test_a_class_outside_the_allowed_packages_is_refused_before_import(
-    name: str, tmp_path, monkeypatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     marker = tmp_path / "marker"
     for package in ("evil", "torch_evil", "segx_evil"):
@@ -49,7 +50,7 @@ def test_a_class_outside_the_allowed_packages_is_refused_before_import(
 
 
 def test_a_class_of_the_wrong_kind_is_refused() -> None:
-    with pytest.raises(ConfigError, match="is not a Optimizer|is not an? Optimizer"):
+    with pytest.raises(ConfigError, match="is not a Optimizer"):
         class_named("torch.nn.ReLU", {}, key="k", base=torch.optim.Optimizer)
 
 

@@ -1,4 +1,4 @@
-"""Every stock config trains through the real command line, and what it makes predicts."""
+"""Every stock config trains through the real command line, and then predicts."""
 
 import csv
 import math
@@ -29,6 +29,8 @@ SMALL = [
     *("--trainer.accelerator", "cpu", "--inference.tile", "64"),
 ]
 NARROW = ["--model.encoder.name", "xception_narrow"]
+# Squeezed sixteenfold, a narrow map's attention is one ReLU, which may be dead.
+NARROW_TOO = {"manet": ["--model.decoder.reduction", "2"]}
 
 
 class Witness:
@@ -101,7 +103,8 @@ def check_training(config: str, tmp_path: Path, witness: Witness, *more: str) ->
 def test_every_config_trains_and_predicts_on_a_narrow_encoder(
     config: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    check_training(config, tmp_path, Witness(monkeypatch), *NARROW)
+    more = NARROW + NARROW_TOO.get(config, [])
+    check_training(config, tmp_path, Witness(monkeypatch), *more)
 
 
 @pytest.mark.slow
@@ -184,8 +187,8 @@ def test_a_finished_run_goes_on(run: Path, tmp_path: Path) -> None:
         "--runs",
         str(tmp_path),
     ]
-    more = ["--ckpt_path", "last", "--quiet", "--trainer.max_steps", "4"]
-    assert main([*words, *more]) == 0
+    longer = ["--trainer.max_steps", "4", "--trainer.max_epochs", "2"]
+    assert main([*words, "--ckpt_path", "last", "--quiet", *longer]) == 0
     last = torch.load(copy / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 4
 
@@ -208,7 +211,7 @@ def test_resuming_with_another_config_or_nothing_is_refused(
         (["--model.decodr", "FPN"], "model.decodr: no such key. Did you mean decoder?"),
         (["--model.decoder.dropuot", "0.1"], "Did you mean dropout?"),
         (["--model.loss", "DiceC"], "Did you mean"),
-        (["--model.encoder.name", "xception14"], "Did you mean xception41?"),
+        (["--model.encoder.name", "legacy_xeption"], "Did you mean legacy_xception?"),
         (
             ["--trainer.max_epoch", "3"],
             "trainer.max_epoch: no such key. Did you mean max_epochs",

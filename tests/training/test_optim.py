@@ -1,4 +1,4 @@
-"""The learning rate rises, falls and ends at 0; decay spares biases; averages follow."""
+"""The rate rises, falls and ends at 0; decay spares biases; averages follow."""
 
 import pytest
 import torch

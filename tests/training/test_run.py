@@ -13,7 +13,7 @@ def test_an_existing_run_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     run.create()
     run.write_config(FitConfig())
-    with pytest.raises(TrainingError, match="exists already.*--ckpt_path last"):
+    with pytest.raises(TrainingError, match=r"exists already.*--ckpt_path last"):
         run.create()
 
 
