@@ -17,9 +17,9 @@ from segx.environment import choose_device, choose_precision
 from segx.evaluation.records import write_json
 from segx.labels import Labels
 from segx.losses import DeepSupervision
+from segx.training.loss_choice import build_loss
 from segx.training.optim import average_of, build_optimizer
 from segx.training.run import RunFolder
-from segx.training.task import build_loss
 
 __all__ = ["main"]
 

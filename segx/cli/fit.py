@@ -24,6 +24,11 @@ def run(argv: list[str]) -> int:
         raise ConfigError(
             f"--ckpt_path {arguments.ckpt_path!r}: only 'last' is allowed."
         )
+    if arguments.ckpt_path and arguments.budget:
+        raise ConfigError(
+            "--budget plans a training from its start; a run that goes on has its plan "
+            "in its config.yaml. Leave --budget out."
+        )
     folder = RunFolder(arguments.runs / (arguments.name or Path(arguments.config).stem))
     fit(
         config,

@@ -130,7 +130,8 @@ class TrainingConfig(Section):
     )
     warmup_steps: int = Field(10, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
-    ema_decay: float | None = Field(0.95, ge=0, lt=1)
+    ema_decay: float | None = Field(None, ge=0, lt=1)
+    """Average the weights; it needs many more steps than 1 / (1 - decay)."""
     monitor: str = "val/dice"
     early_stopping: int | None = Field(15, gt=0)
     """Stop after so many validations without a better `monitor`; null: never."""

@@ -81,7 +81,7 @@ def plan_steps(
 
     Examples:
         >>> plan_steps(300, step_s=1.0, validation_s=10, done=10, least=10)
-        Plan(steps=279, interval=93, validation_share=1.0)
+        Plan(steps=273, interval=91, validation_share=1.0)
     """
     allowance_s = VALIDATION_SHARE * remaining_s
     share = min(1.0, allowance_s / validation_s) if validation_s > 0 else 1.0

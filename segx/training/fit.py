@@ -92,9 +92,13 @@ def fit(
         )
         callbacks.insert(0, planner)
     trainer = _build_trainer(config, run, callbacks, progress=progress)
-    trainer.fit(task, datamodule=data, ckpt_path=run.last if resume else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=run.last if resume else None)
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into an exit with 1; callers expect 130.
+        if stop.code == 1:
+            raise KeyboardInterrupt from stop
+        raise
 
 
 def check_config(config: FitConfig) -> None:

@@ -66,14 +66,16 @@ class Learner(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and the schedule's factor at every step."""
         optimizer = build_optimizer(self.network, self.settings.optimizer)
-        if self.schedule.total_steps is None:
-            steps = self.trainer.estimated_stepping_batches
-            self.schedule.total_steps = int(steps) if steps != float("inf") else None
         scheduler = LambdaLR(optimizer, self.schedule)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def on_train_start(self) -> None:
+        """Fit the schedule to the length asked for now, also where a run goes on."""
+        steps = self.trainer.estimated_stepping_batches
+        self.schedule.total_steps = int(steps) if steps != float("inf") else None
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Let the average follow the weights, once per optimizer step."""

@@ -41,8 +41,10 @@ class Witness:
         self.after: dict[str, torch.Tensor] = {}
         self.with_gradient: set[str] = set()
         witness = self
+        start = Learner.on_train_start
 
         def on_train_start(learner: Learner) -> None:
+            start(learner)
             for name, item in learner.network.named_parameters():
                 witness.before[name] = item.detach().clone()
 

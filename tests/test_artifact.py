@@ -1,0 +1,158 @@
+"""A model comes back from disk as it was, or is refused with what is wrong with it."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from segx.artifact import (
+    Model,
+    ModelSpec,
+    build_network,
+    check_model,
+    load_model,
+    read_spec,
+    save_model,
+)
+from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig, ModelConfig
+from segx.errors import ArtifactError, ConfigError
+from segx.labels import Labels
+from segx.scans import Intensity
+
+
+def spec(decoder: str = "UNet", *, channels: int = 1) -> ModelSpec:
+    return ModelSpec(
+        task="segmentation",
+        encoder=EncoderConfig(name="xception_narrow"),
+        decoder=Choice(name=decoder),
+        head=HeadConfig(),
+        in_channels=channels,
+        labels=Labels("binary", ("background", "cell")),
+        class_names=None,
+        intensity=Intensity.for_dtype("uint8", channels, mean=0.5, std=0.5),
+        resize=None,
+        inference=InferenceConfig(),
+    )
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    torch.manual_seed(0)
+    return Model(build_network(spec()).eval(), spec(), Path())
+
+
+def write_checkpoint(path: Path, model: Model, **more: object) -> Path:
+    state = {f"network.{k}": v for k, v in model.network.state_dict().items()}
+    values = {"spec": model.spec.model_dump(mode="json")}
+    torch.save({"state_dict": state, "hyper_parameters": values, **more}, path)
+    return path
+
+
+def same(first: Model, second: Model) -> bool:
+    one, two = first.network.state_dict(), second.network.state_dict()
+    return all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_model_folder_comes_back_as_it_was(model: Model, tmp_path: Path) -> None:
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert loaded.spec == model.spec
+    assert same(loaded, model)
+    assert not loaded.network.training
+    assert read_spec(tmp_path / "model") == model.spec
+
+
+def test_a_checkpoint_comes_back_as_it_was(model: Model, tmp_path: Path) -> None:
+    loaded = load_model(write_checkpoint(tmp_path / "a.ckpt", model))
+    assert loaded.spec == model.spec
+    assert same(loaded, model)
+
+
+def test_the_average_is_taken_where_there_is_one(model: Model, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a.ckpt", model)
+    content = torch.load(path, weights_only=True)
+    for name, item in model.network.state_dict().items():
+        content["state_dict"][f"average.module.{name}"] = torch.ones_like(item)
+    torch.save(content, path)
+    assert all(
+        (item == 1).all() for item in load_model(path).network.state_dict().values()
+    )
+
+
+def test_a_flipped_byte_is_noticed(model: Model, tmp_path: Path) -> None:
+    weights = save_model(model, tmp_path) / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-5] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        load_model(tmp_path)
+
+
+def test_a_truncated_checkpoint_is_refused(model: Model, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a.ckpt", model)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ArtifactError, match="damaged"):
+        load_model(path)
+
+
+def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+
+    class Payload:
+        def __reduce__(self) -> tuple[object, ...]:
+            return open, (str(marker), "w")
+
+    path = tmp_path / "a.ckpt"
+    torch.save({"state_dict": {}, "hyper_parameters": Payload()}, path)
+    with pytest.raises(ArtifactError):
+        load_model(path)
+    path.write_bytes(pickle.dumps(Payload(), protocol=2))
+    with pytest.raises(ArtifactError):
+        load_model(path)
+    assert not marker.exists()
+
+
+def test_tensors_of_another_decoder_are_named(model: Model, tmp_path: Path) -> None:
+    other = Model(build_network(spec("FPN")), spec(), Path())
+    path = write_checkpoint(tmp_path / "a.ckpt", other)
+    with pytest.raises(ArtifactError, match=r"missing \(decoder\."):
+        load_model(path)
+
+
+def test_a_foreign_checkpoint_and_a_missing_one_are_said(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"x": torch.zeros(1)}}, tmp_path / "a.ckpt")
+    with pytest.raises(ArtifactError, match="not one that segx fit wrote"):
+        load_model(tmp_path / "a.ckpt")
+    with pytest.raises(ArtifactError, match=r"Did you mean a\.ckpt"):
+        load_model(tmp_path / "b.ckpt")
+    with pytest.raises(ArtifactError, match="no trained model"):
+        load_model(tmp_path)
+
+
+def test_a_spec_that_asks_for_a_foreign_class_is_refused(
+    model: Model, tmp_path: Path
+) -> None:
+    path = write_checkpoint(tmp_path / "a.ckpt", model)
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"]["spec"]["decoder"] = {"name": "evil.Decoder"}
+    torch.save(content, path)
+    with pytest.raises(ConfigError, match="not imported"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "stride", "decoder", "message"),
+    [
+        ("legacy_xception", 32, "DeepLabV3Plus", "xception41"),
+        ("legacy_xception", 16, "UNet", "output"),
+        ("xception_41", 32, "UNet", "Did you mean xception41"),
+        ("xception41", 32, "Fpn", "Did you mean FPN"),
+    ],
+)
+def test_what_can_not_work_is_refused(
+    encoder: str, stride: int, decoder: str, message: str
+) -> None:
+    chosen = EncoderConfig.model_validate({"name": encoder, "output_stride": stride})
+    config = ModelConfig(encoder=chosen, decoder=Choice(name=decoder))
+    with pytest.raises(ConfigError, match=message):
+        check_model(config, task="segmentation")

@@ -1,0 +1,29 @@
+"""metrics.csv keeps every row, also when columns come late and runs are resumed."""
+
+import csv
+from pathlib import Path
+
+from segx.training.metrics_log import MetricsCsv
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_late_column_leaves_earlier_rows_blank(tmp_path: Path) -> None:
+    log = MetricsCsv(tmp_path / "metrics.csv")
+    log.log_metrics({"loss": 0.5}, step=0)
+    log.log_metrics({"dice": 0.75}, step=1)
+    assert rows(log.path) == [
+        {"step": "0", "loss": "0.5", "dice": ""},
+        {"step": "1", "loss": "", "dice": "0.75"},
+    ]
+
+
+def test_a_resumed_log_goes_on_below_the_old_rows(tmp_path: Path) -> None:
+    MetricsCsv(tmp_path / "metrics.csv").log_metrics({"loss": 0.5}, step=0)
+    again = MetricsCsv(tmp_path / "metrics.csv")
+    again.log_metrics({"loss": 0.25, "rate": 1.0}, step=1)
+    assert [row["loss"] for row in rows(again.path)] == ["0.5", "0.25"]
+    assert [row["rate"] for row in rows(again.path)] == ["", "1.0"]
