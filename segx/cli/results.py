@@ -27,9 +27,9 @@ def _segmentation(summary: "Summary", *, title: str) -> Table:
 
     means = ("dice", "iou", "sensitivity", "precision")
     counts = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
-    heads = ("Dice", "IoU", "sens.", "prec.", "defined", "empty", "false+", "missed")
+    heads = ("Dice", "IoU", "sens.", "prec.", "n", "empty", "false+", "missed")
     legend = (
-        "defined: cases with a Dice; empty: cases without the class in the truth; "
+        "n: cases with a Dice; empty: cases without the class in the truth; "
         "false+: those where it was predicted; missed: cases where none of it was "
         "found."
     )
@@ -76,7 +76,7 @@ def _table(heads: tuple[str, ...], *, title: str, caption: str) -> Table:
         caption=caption,
         box=box.SIMPLE_HEAD,
         caption_justify="left",
-        padding=(0, 1),
+        pad_edge=False,
     )
     table.add_column("class", no_wrap=True)
     for head in heads:

@@ -9,6 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.callbacks import RichProgressBar
 
 from segx.data.dataset import Batch
 from segx.errors import TrainingError
@@ -17,7 +18,7 @@ from segx.scans.intensity import Intensity
 from segx.scans.overlay import draw_overlay, write_png
 from segx.training.task import SegmentationTask
 
-__all__ = ["FiniteLoss", "LastStep", "Overlays", "Speed"]
+__all__ = ["FiniteLoss", "LastStep", "Overlays", "Progress", "Speed"]
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +93,13 @@ class Speed(pl.Callback):
     ) -> None:
         """A validation is no part of a step."""
         self._end = None
+
+
+class Progress(RichProgressBar):
+    """Lightning's bar, without a count of epochs where steps or time set the length."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"Epoch {current_epoch}"
 
 
 class LastStep(pl.Callback):

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from segx.artifact import ModelSpec, check_model
@@ -18,7 +18,13 @@ from segx.errors import ConfigError, MissingExtraError, TrainingError
 from segx.models.encoder import encoder_normalisation
 from segx.pretrained import load_encoder_weights
 from segx.training.budget import BudgetPlanner, Plan, open_ended, planned
-from segx.training.callbacks import FiniteLoss, LastStep, Overlays, Speed
+from segx.training.callbacks import (
+    FiniteLoss,
+    LastStep,
+    Overlays,
+    Progress,
+    Speed,
+)
 from segx.training.checkpointing import AtomicCheckpoints
 from segx.training.classification import ClassificationTask
 from segx.training.learner import Learner
@@ -181,7 +187,7 @@ def _build_trainer(
         **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
         precision=precision.name,
         logger=_loggers(config, run),
-        callbacks=[*callbacks, *([RichProgressBar()] if progress else [])],
+        callbacks=[*callbacks, *([Progress()] if progress else [])],
         plugins=[AtomicCheckpoints()],
         default_root_dir=run.path,
         enable_progress_bar=progress,
