@@ -34,7 +34,7 @@ from segx.training.optim import check_optimizer
 from segx.training.run import RunFolder
 from segx.training.task import SegmentationTask
 
-__all__ = ["check_config", "fit"]
+__all__ = ["check_training", "fit"]
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def fit(
             loss stops being a number.
     """
     started = time.monotonic()
-    check_config(config)
+    check_training(config)
     if resume:
         _check_resume(config, run)
     else:
@@ -85,11 +85,12 @@ def fit(
     data = SegxDataModule(
         config.data, task=config.task, seed=config.seed, mean=mean, std=std
     )
+    task = _build_task(config, data)
     if not resume:
+        # Only now: what failed before leaves no folder that would be in the way.
         run.create()
         run.write_config(config)
         data.write_splits(run.path / "splits.csv")
-    task = _build_task(config, data)
     _quiet_lightning()
     callbacks = _callbacks(config, run, data)
     if budget_s is not None:
@@ -107,7 +108,7 @@ def fit(
         raise
 
 
-def check_config(config: FitConfig) -> None:
+def check_training(config: FitConfig) -> None:
     """Refuse what can't work before any data are read.
 
     Raises:
