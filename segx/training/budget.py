@@ -29,6 +29,9 @@ VALIDATION_SHARE = 0.1
 MARGIN_SHARE = 0.02
 MOST_PASSES = 10
 LEAST_INTERVAL = 20
+# A plan is shortened if the last steps say that it ends so many times too late.
+RECENT = 10
+LATE = 1.15
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -83,6 +86,7 @@ def plan_steps(
         >>> plan_steps(300, step_s=1.0, validation_s=10, done=10, least=10)
         Plan(steps=273, interval=91, validation_share=1.0)
     """
+    remaining_s = max(remaining_s, step_s)  # one step is always made
     allowance_s = VALIDATION_SHARE * remaining_s
     share = min(1.0, allowance_s / validation_s) if validation_s > 0 else 1.0
     pass_s = validation_s * share
@@ -116,11 +120,13 @@ def planned(config: FitConfig, plan: Plan) -> FitConfig:
 
 
 class BudgetPlanner(pl.Callback):
-    """Measures the first steps, then fixes the length of the training once.
+    """Measures the first steps, then fixes the length of the training.
 
     The first step is left out: it builds what later steps reuse. Planning happens
     while the learning rate still warms up, which takes a fixed number of steps; so a
-    later run with the step count found repeats the same schedule.
+    later run with the step count found repeats the same schedule. Only if the machine
+    becomes much slower is the plan shortened: a schedule that ends on time is worth
+    more than one that is cut off.
 
     Args:
         budget_s: Seconds for everything, from `started` on.
@@ -128,7 +134,8 @@ class BudgetPlanner(pl.Callback):
         warmup_steps: Steps of the warm-up; none is planned beyond them.
         validation_steps: Cost of a pass over the validation cases, in units of one
             training step.
-        on_plan: Called once with the plan; it sets the trainer's length.
+        on_plan: Called with each plan; it sets the trainer's length.
+        clock: Tells the time in seconds.
     """
 
     def __init__(
@@ -139,6 +146,7 @@ class BudgetPlanner(pl.Callback):
         warmup_steps: int,
         validation_steps: float,
         on_plan: Callable[[pl.Trainer, Plan], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget_s = budget_s
         self.started = started
@@ -146,6 +154,7 @@ class BudgetPlanner(pl.Callback):
         self.validation_steps = validation_steps
         self.on_plan = on_plan
         self.plan: Plan | None = None
+        self._clock = clock
         self._ends: list[float] = []
 
     def on_train_batch_end(
@@ -156,22 +165,31 @@ class BudgetPlanner(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note when the step ended; plan once enough steps are known."""
-        if self.plan is not None:
-            return
-        now = time.monotonic()
-        self._ends.append(now)
-        spent = now - self.started
-        enough = trainer.global_step >= max(3, self.warmup_steps)
-        if len(self._ends) < 3 or not (enough or spent > self.budget_s / 10):
+        """Note when the step ended; plan, or shorten the plan."""
+        self._ends.append(self._clock())
+        if len(self._ends) < 3:
             return
         gaps = [
             end - start for start, end in zip(self._ends, self._ends[1:], strict=False)
         ]
-        # The mean of the middle: noise on a shared machine is one-sided.
+        # The mean of the middle: noise on a shared machine is one-sided, and the step
+        # after a validation seems long.
         step_s = statistics.mean(sorted(gaps)[: max(1, (3 * len(gaps) + 3) // 4)])
+        left_s = self.budget_s - (self._ends[-1] - self.started)
+        done = trainer.global_step
+        if self.plan is None:
+            enough = done >= max(3, self.warmup_steps)
+            if enough or left_s < 0.9 * self.budget_s:
+                self._set_plan(trainer, left_s, step_s)
+        elif len(self._ends) > RECENT:
+            rest_s = (self.plan.steps - done) * step_s
+            if rest_s > LATE * max(left_s, step_s):
+                self._set_plan(trainer, left_s, step_s)
+            self._ends = self._ends[-1:]
+
+    def _set_plan(self, trainer: pl.Trainer, left_s: float, step_s: float) -> None:
         self.plan = plan_steps(
-            self.budget_s - spent,
+            left_s,
             step_s=step_s,
             validation_s=self.validation_steps * step_s,
             done=trainer.global_step,
@@ -184,4 +202,5 @@ class BudgetPlanner(pl.Callback):
             self.budget_s,
             self.plan.interval,
         )
+        self._ends = self._ends[-1:]
         self.on_plan(trainer, self.plan)

@@ -5,7 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segx.errors import ConfigError
-from segx.training.budget import parse_budget, plan_steps
+from segx.training.budget import (
+    parse_budget,
+    plan_steps,
+)
 
 
 @given(
