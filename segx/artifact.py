@@ -47,6 +47,10 @@ __all__ = [
     "write_digest",
 ]
 
+_WEIGHTS = (".ckpt", ".safetensors")
+# Where a run and a model folder keep their weights, the better ones first.
+_PLACES = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors")
+
 
 class ModelSpec(BaseModel):
     """All that is needed to build a network and to use it on a scan; plain values."""
@@ -172,28 +176,18 @@ def find_weights(path: Path) -> Path:
     Raises:
         ArtifactError: If there is none; what stands beside it is named.
     """
-    if path.is_file() and path.suffix in (".ckpt", ".safetensors"):
+    if path.is_file() and path.suffix in _WEIGHTS:
         return path
-    candidates = (
-        path / "checkpoints" / "best.ckpt",
-        path / "checkpoints" / "last.ckpt",
-        path / "weights.safetensors",
-    )
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+    for place in _PLACES:
+        if (path / place).is_file():
+            return path / place
     if path.exists():
-        wanted = ", ".join(str(item.relative_to(path)) for item in candidates)
+        wanted = ", ".join(_PLACES)
         raise ArtifactError(
             f"{path} holds no trained model: none of {wanted} is there. Give the "
             "folder of a finished run, a .ckpt, or a model folder."
         )
-    beside = path.parent
-    names = [item.name for item in beside.iterdir()] if beside.is_dir() else []
-    near = (
-        did_you_mean(path.name, names) if names else f"{beside} does not exist either."
-    )
-    raise ArtifactError(f"There is no model at {path}. {near}")
+    raise ArtifactError(f"There is no model at {path}. {_models_beside(path)}")
 
 
 def write_digest(path: Path) -> None:
@@ -325,6 +319,18 @@ def _load_strictly(
             f"of {len(expected)} tensors. It was written by another model or version."
         )
     network.load_state_dict(dict(state), strict=True)
+
+
+def _models_beside(path: Path) -> str:
+    """What else could have been meant: the trained models in the same folder."""
+    if not path.parent.is_dir():
+        return f"{path.parent} does not exist either."
+    found = [
+        str(item)
+        for item in path.parent.iterdir()
+        if item.suffix in _WEIGHTS or any((item / place).is_file() for place in _PLACES)
+    ]
+    return did_you_mean(str(path), found) if found else "Nor is there one beside it."
 
 
 def _digest_file(path: Path) -> Path:

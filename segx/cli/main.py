@@ -57,7 +57,7 @@ def _run(name: str, arguments: list[str]) -> int:
     from segx.cli.console import set_up_logging, show_error
 
     set_up_logging()
-    signal.signal(signal.SIGTERM, _terminate)
+    stopped = _stop_on_sigterm()
     try:
         module = importlib.import_module(f"segx.cli.{COMMANDS[name][0]}")
         code: int = module.run(arguments)
@@ -67,6 +67,9 @@ def _run(name: str, arguments: list[str]) -> int:
     except (ImportError, RuntimeError) as error:
         from segx.environment import explain_import_error
 
+        if stopped:
+            # Workers die of the same signal, and their loader says so in its own way.
+            return TERMINATED
         advice = explain_import_error(error)
         if advice is None:
             raise
@@ -78,8 +81,16 @@ def _run(name: str, arguments: list[str]) -> int:
     return code
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
+def _stop_on_sigterm() -> list[int]:
+    """Leave on SIGTERM as on an exit; the list tells afterwards that it came."""
+    came: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+        raise SystemExit(TERMINATED)
+
+    signal.signal(signal.SIGTERM, stop)
+    return came
 
 
 _HEAD = """\

@@ -243,7 +243,10 @@ def _pairs(
 def _no_image(folder: Path) -> str:
     """Say what a folder holds instead of images."""
     if not folder.is_dir():
-        return "is missing."
+        return (
+            "is missing: images/ and masks/ stand side by side, a mask for each image "
+            "with the same stem."
+        )
     inner = ", ".join(_subfolders(folder))
     instead = f", but the folders {inner}" if inner else ""
     return f"holds no image{instead}. Images end in {' '.join(IMAGE_SUFFIXES)}."

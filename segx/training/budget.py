@@ -71,7 +71,7 @@ def parse_budget(text: str) -> float:
 
 
 def plan_steps(
-    remaining_s: float, *, step_s: float, validation_s: float, done: int, least: int
+    remaining_s: float, *, step_s: float, validation_s: float, done: int
 ) -> Plan:
     """Spread what is left of a budget over steps and validations.
 
@@ -80,10 +80,9 @@ def plan_steps(
         step_s: Seconds a training step takes.
         validation_s: Seconds that one pass over all validation cases takes.
         done: Steps made already.
-        least: Steps that the schedule needs in any case (its warm-up).
 
     Examples:
-        >>> plan_steps(300, step_s=1.0, validation_s=10, done=10, least=10)
+        >>> plan_steps(300, step_s=1.0, validation_s=10, done=10)
         Plan(steps=273, interval=91, validation_share=1.0)
     """
     remaining_s = max(remaining_s, step_s)  # one step is always made
@@ -94,7 +93,7 @@ def plan_steps(
     affordable = allowance_s / pass_s + 1e-9 if pass_s > 0 else MOST_PASSES
     passes = int(max(1, min(MOST_PASSES, affordable)))
     usable_s = remaining_s * (1 - MARGIN_SHARE) - passes * pass_s
-    steps = max(least + 1, done + int(usable_s / step_s))
+    steps = max(done + 1, done + int(usable_s / step_s))
     interval = max(1, steps // max(1, min(passes, steps // LEAST_INTERVAL)))
     return Plan(interval * max(1, steps // interval), interval, share)
 
@@ -193,7 +192,6 @@ class BudgetPlanner(pl.Callback):
             step_s=step_s,
             validation_s=self.validation_steps * step_s,
             done=trainer.global_step,
-            least=max(self.warmup_steps, trainer.global_step),
         )
         logger.info(
             "%.2f s a step: %d steps fit in %.0f s, validated every %d",

@@ -20,9 +20,7 @@ from segx.training.budget import (
 def test_a_plan_ends_in_time_with_a_validation_at_its_last_step(
     remaining: float, step: float, validation: float, done: int
 ) -> None:
-    plan = plan_steps(
-        remaining, step_s=step, validation_s=validation, done=done, least=done
-    )
+    plan = plan_steps(remaining, step_s=step, validation_s=validation, done=done)
     assert plan.steps % plan.interval == 0
     assert 0 < plan.validation_share <= 1
     passes = plan.steps // plan.interval
@@ -35,9 +33,7 @@ def test_a_plan_ends_in_time_with_a_validation_at_its_last_step(
 @given(seconds=st.integers(1, 10_000))
 def test_a_longer_budget_buys_no_fewer_steps(seconds: int) -> None:
     def steps(remaining: float) -> int:
-        return plan_steps(
-            remaining, step_s=1.0, validation_s=0.0, done=10, least=10
-        ).steps
+        return plan_steps(remaining, step_s=1.0, validation_s=0.0, done=10).steps
 
     assert steps(2 * seconds) >= steps(seconds)
 
