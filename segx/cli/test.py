@@ -26,19 +26,15 @@ def run(argv: list[str]) -> int:
     from segx.artifact import load_model
     from segx.data.datamodule import SegxDataModule
     from segx.evaluation.run import measure
-    from segx.models.encoder import encoder_normalisation
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
     model = load_model(arguments.run)
-    data_config = config.data
     if arguments.data is not None:
-        data_config = data_config.model_copy(update={"root": arguments.data})
-    mean, std = encoder_normalisation(config.model.encoder.name)
-    data = SegxDataModule(
-        data_config, task=config.task, seed=config.seed, mean=mean, std=std
-    )
+        moved = config.data.model_copy(update={"root": arguments.data})
+        config = config.model_copy(update={"data": moved})
+    data = SegxDataModule.from_config(config)
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)

@@ -5,13 +5,14 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from segx.config import DataConfig
+from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
 from segx.data.case import Case, Task
 from segx.data.dataset import (
@@ -29,6 +30,7 @@ from segx.data.store import CaseStore
 from segx.data.survey import survey
 from segx.errors import DataError
 from segx.geometry import Extent
+from segx.models.encoder import encoder_normalisation
 
 __all__ = ["CLASSIFIED_EXTENT", "SegxDataModule"]
 
@@ -103,6 +105,12 @@ class SegxDataModule(pl.LightningDataModule):
             least_steps=data.steps_per_epoch,
             seed=seed,
         )
+
+    @classmethod
+    def from_config(cls, config: FitConfig) -> Self:
+        """The data of a run, scaled as the encoder that it names expects."""
+        mean, std = encoder_normalisation(config.model.encoder.name)
+        return cls(config.data, task=config.task, seed=config.seed, mean=mean, std=std)
 
     @property
     def steps_per_epoch(self) -> int:

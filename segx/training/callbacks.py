@@ -1,6 +1,5 @@
 """What happens beside the steps: pictures of cases, speed, a guard on NaN."""
 
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ from segx.scans.overlay import draw_overlay, write_png
 from segx.training.task import SegmentationTask
 
 __all__ = ["FiniteLoss", "LastStep", "Overlays", "Progress", "Speed"]
-
-logger = logging.getLogger(__name__)
 
 
 class Overlays(pl.Callback):

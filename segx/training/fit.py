@@ -15,7 +15,6 @@ from segx.config import Choice, FitConfig, typed_options
 from segx.data.datamodule import SegxDataModule
 from segx.environment import choose_precision
 from segx.errors import ConfigError, MissingExtraError, TrainingError
-from segx.models.encoder import encoder_normalisation
 from segx.pretrained import load_encoder_weights
 from segx.training.budget import BudgetPlanner, Plan, open_ended, planned
 from segx.training.callbacks import (
@@ -81,10 +80,7 @@ def fit(
     if budget_s is not None:
         config = open_ended(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    mean, std = encoder_normalisation(config.model.encoder.name)
-    data = SegxDataModule(
-        config.data, task=config.task, seed=config.seed, mean=mean, std=std
-    )
+    data = SegxDataModule.from_config(config)
     task = _build_task(config, data)
     if not resume:
         # Only now: what failed before leaves no folder that would be in the way.
