@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from segx.errors import SegxError
 
 if TYPE_CHECKING:
-    from segx.inference.predictor import Predictor, load
+    from segx.inference.loading import load
+    from segx.inference.predictor import Predictor
 
 __all__ = ["Predictor", "SegxError", "__version__", "load"]
 
@@ -22,7 +23,7 @@ __version__ = "0.1.0"
 # Public name → the module that it is taken from on first use.
 _LAZY = {
     "Predictor": "segx.inference.predictor",
-    "load": "segx.inference.predictor",
+    "load": "segx.inference.loading",
 }
 
 

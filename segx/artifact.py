@@ -4,10 +4,10 @@ import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -15,9 +15,6 @@ from torch import Tensor
 from segx.atomic import replacing, sha256, write_text
 from segx.config import (
     Choice,
-    EncoderConfig,
-    HeadConfig,
-    InferenceConfig,
     ModelConfig,
     class_named,
     did_you_mean,
@@ -26,15 +23,13 @@ from segx.config import (
     typed_options,
 )
 from segx.errors import ArtifactError, ConfigError, ModelError
-from segx.labels import Labels
 from segx.models.decoders import DECODERS, Decoder, check_pair
 from segx.models.encoder import ENCODERS, XceptionEncoder
 from segx.models.network import Network
-from segx.scans.intensity import Intensity
+from segx.spec import ModelSpec
 
 __all__ = [
     "Model",
-    "ModelSpec",
     "build_network",
     "check_model",
     "find_weights",
@@ -50,26 +45,6 @@ __all__ = [
 _WEIGHTS = (".ckpt", ".safetensors")
 # Where a run and a model folder keep their weights, the better ones first.
 _PLACES = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors")
-
-
-class ModelSpec(BaseModel):
-    """All that is needed to build a network and to use it on a scan; plain values."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: Literal["segmentation", "classification"]
-    encoder: EncoderConfig
-    decoder: Choice | None
-    head: HeadConfig
-    in_channels: int
-    labels: Labels | None
-    """What the mask's values mean; None for a classifier."""
-    class_names: tuple[str, ...] | None
-    """Names of a classifier's classes; None for a segmenter."""
-    intensity: Intensity
-    resize: tuple[int, int] | None
-    """Rows and columns that every image is resized to first."""
-    inference: InferenceConfig
 
 
 @dataclass(frozen=True)

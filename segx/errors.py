@@ -8,6 +8,7 @@ The tree; the command line turns each into one line and an exit code:
     ├── ScanError             1  a file that can't be read or written
     ├── TilingError           1  a tile, overlap or blend that can't cover the scan
     ├── ModelError            1  an encoder, decoder or tensor that doesn't fit
+    │   └── OutOfMemoryError  1  a batch that the device has too little memory for
     ├── ArtifactError         1  a run folder, model folder or checkpoint
     ├── TrainingError         1  a training run that can't start or go on
     └── MissingExtraError     1  an optional package that is not installed
@@ -19,6 +20,7 @@ __all__ = [
     "DataError",
     "MissingExtraError",
     "ModelError",
+    "OutOfMemoryError",
     "ScanError",
     "SegxError",
     "TilingError",
@@ -52,6 +54,10 @@ class TilingError(SegxError):
 
 class ModelError(SegxError):
     """An encoder, a decoder or a tensor that doesn't fit the others."""
+
+
+class OutOfMemoryError(ModelError):
+    """A device has too little memory for a batch; a smaller one may fit."""
 
 
 class ArtifactError(SegxError):

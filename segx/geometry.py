@@ -1,8 +1,11 @@
-"""Sizes and places in pixels, as frozen values: rows first, from the top left."""
+"""Sizes and places as frozen values: in pixels, rows first from the top left; in mm."""
 
 from dataclasses import dataclass
 
-__all__ = ["Extent", "Region", "Tile"]
+__all__ = ["Extent", "Region", "Space", "Tile", "Vector"]
+
+Vector = tuple[float, float, float]
+"""Left, posterior, superior: the axes that DICOM gives a patient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +70,37 @@ class Tile(Region):
 
     grid_row: int
     grid_col: int
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where the voxels of a volume lie in the patient, in mm.
+
+    Args:
+        spacing_mm: Distance from one plane, row and column to the next.
+        origin_mm: Centre of the first voxel of the first plane.
+        directions: Unit vectors along which planes, rows and columns follow each other.
+
+    Examples:
+        >>> Space((5.0, 0.7, 0.7)).pixel_mm
+        (0.7, 0.7)
+    """
+
+    spacing_mm: tuple[float, float, float]
+    origin_mm: Vector = (0.0, 0.0, 0.0)
+    directions: tuple[Vector, Vector, Vector] = (
+        (0.0, 0.0, 1.0),
+        (0.0, 1.0, 0.0),
+        (1.0, 0.0, 0.0),
+    )
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Height and width of a pixel within a plane."""
+        return self.spacing_mm[1], self.spacing_mm[2]
+
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel."""
+        planes, rows, cols = self.spacing_mm
+        return planes * rows * cols

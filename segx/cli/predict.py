@@ -18,8 +18,8 @@ def run(argv: list[str]) -> int:
     """Predict each file; one that fails does not stop the others, but the exit is 1."""
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.inference.loading import load
     from segx.inference.outputs import prepare_folder
-    from segx.inference.predictor import load
 
     # A folder that can't be written is said before the model is loaded.
     prepare_folder(arguments.out)
@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
         overlap=arguments.overlap,
         batch_size=arguments.batch_size,
     )
-    if predictor.model.spec.class_names is not None:
+    if predictor.spec.class_names is not None:
         return _classify(predictor, arguments.paths, arguments.out)
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)

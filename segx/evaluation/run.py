@@ -19,7 +19,7 @@ from segx.evaluation.classification import (
     write_classified,
 )
 from segx.evaluation.summary import Summary, summarise, write_summary
-from segx.inference.predictor import Predictor
+from segx.inference.loading import predictor_of
 from segx.metrics.overlap import count_overlap
 
 __all__ = ["measure"]
@@ -64,7 +64,7 @@ def _segmentation(
     out: Path,
     on_case: Callable[[int, int], None],
 ) -> Summary:
-    predictor = Predictor(model)
+    predictor = predictor_of(model)
     reader = CaseReader(
         channels=data.channels,
         dtype=np.dtype(data.survey.dtype),
@@ -91,7 +91,7 @@ def _classification(
     out: Path,
     on_case: Callable[[int, int], None],
 ) -> ClassificationSummary:
-    predictor = Predictor(model)
+    predictor = predictor_of(model)
     classified = []
     for done, case in enumerate(cases, start=1):
         if case.label is None:

@@ -32,7 +32,7 @@ def classify_files(
     Raises:
         ScanError: If a path is missing or no image, or not one image could be read.
     """
-    names = predictor.model.spec.class_names or ()
+    names = predictor.spec.class_names or ()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "class", *names])

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.environment import bf16_support, choose_device
 from segx.errors import ModelError, SegxError
 from segx.geometry import Extent, Region
 from segx.inference.outputs import (
@@ -19,23 +19,21 @@ from segx.inference.outputs import (
     prepare_folder,
 )
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import Runtime, TorchRuntime
+from segx.inference.runtimes import Runtime
 from segx.inference.sketch import Sketch
 from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
 from segx.labels import Labels
 from segx.masks.activation import softmax
 from segx.masks.decide import decide
 from segx.scans.files import create_mask, open_scan, scan_files
-from segx.scans.intensity import match_channels
 from segx.scans.memory import ArrayScan
+from segx.scans.neighbours import read_with_neighbours
 from segx.scans.overlay import write_png
 from segx.scans.resize import resize_image
 from segx.scans.scan import Scan
+from segx.spec import ModelSpec
 
-if TYPE_CHECKING:
-    from segx.artifact import Model
-
-__all__ = ["Predictor", "load"]
+__all__ = ["Band", "Predictor"]
 
 _logger = logging.getLogger(__name__)
 
@@ -43,101 +41,82 @@ Image = str | Path | NDArray[Any]
 """A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
 
 
-def load(
-    path: str | Path,
-    *,
-    device: str | None = None,
-    tile: int | None = None,
-    overlap: float | None = None,
-    batch_size: int | None = None,
-) -> "Predictor":
-    """Load a trained model, ready to predict; see `Predictor`.
+class Band(NamedTuple):
+    """Finished rows of a plane.
 
     Args:
-        path: A run folder, a ``.ckpt`` or a model folder.
-        device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
-        tile: Side of a tile, in pixels; None takes the model's own.
-        overlap: Least share of a tile's side that its neighbour covers too.
-        batch_size: Number of tiles in one run of the network.
+        plane: Number of the plane, from 0.
+        region: Where the rows lie; they reach over the scan's full width.
+        probabilities: In [0, 1], shape (classes, rows, cols).
     """
-    from segx.artifact import load_model
 
-    return Predictor(
-        load_model(path),
-        device=device,
-        tile=tile,
-        overlap=overlap,
-        batch_size=batch_size,
-    )
+    plane: int
+    region: Region
+    probabilities: NDArray[np.float32]
 
 
 class Predictor:
     """Makes masks of scans of any size; nothing but the model and the scan is needed.
 
+    `segx.load` makes one of a trained model.
+
     Args:
-        model: A trained model, from `segx.artifact.load_model`.
-        device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
-        tile: Side of a tile, in pixels; None takes the model's own.
-        overlap: Least share of a tile's side that its neighbour covers too, in [0, 1);
-            None takes the model's own.
-        batch_size: Number of tiles in one run of the network; None takes the model's.
-        runtime: The engine; None takes PyTorch, in bfloat16 where that is fast.
+        spec: What the model is.
+        runtime: The engine, with the model's network in it.
+        source: Where the model came from; errors name it.
+        plan: How scans are cut; None takes the model's own plan.
     """
 
     def __init__(
         self,
-        model: "Model",
+        spec: ModelSpec,
+        runtime: Runtime,
         *,
-        device: str | None = None,
-        tile: int | None = None,
-        overlap: float | None = None,
-        batch_size: int | None = None,
-        runtime: Runtime | None = None,
+        source: Path,
+        plan: TilePlan | None = None,
     ) -> None:
-        self.model = model
-        self.plan = TilePlan.from_config(
-            model.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
-        )
-        self._runtime = runtime or _torch_runtime(model, choose_device(device))
+        self.spec = spec
+        self.runtime = runtime
+        self.source = source
+        self.plan = plan or TilePlan.from_config(spec.inference)
 
-    def predict_probabilities(
-        self, scan: Scan
-    ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+    def predict_probabilities(self, scan: Scan) -> Iterator[Band]:
         """Predict a scan in bands of full width, as they are finished.
 
         Yields:
-            Where the band lies, and its probabilities, shape (classes, rows, cols).
-            Together the bands cover the scan once, from the top.
+            Bands that together cover each plane once, from the top, in order.
         """
-        resize, labels = self.model.spec.resize, self._labels
-        if resize is None:
-            yield from predict_bands(
-                self._runtime,
-                lambda region: self._normalised(scan, region),
-                scan.extent,
-                labels=labels,
-                plan=self.plan,
-            )
-            return
-        image = self._normalised(
-            scan, Region.whole(scan.extent), resize=Extent(*resize)
-        )
-        small = predict_image(self._runtime, image, labels=labels, plan=self.plan)
-        yield Region.whole(scan.extent), resize_probabilities(small, scan.extent)
+        resize, labels = self.spec.resize, self.labels
+        for plane in range(scan.planes):
+            if resize is None:
+                bands = predict_bands(
+                    self.runtime,
+                    partial(self._normalised, scan, plane),
+                    scan.extent,
+                    labels=labels,
+                    plan=self.plan,
+                )
+                for region, band in bands:
+                    yield Band(plane, region, band)
+                continue
+            whole = Region.whole(scan.extent)
+            image = self._normalised(scan, plane, whole, resize=Extent(*resize))
+            small = predict_image(self.runtime, image, labels=labels, plan=self.plan)
+            yield Band(plane, whole, resize_probabilities(small, scan.extent))
 
     def predict(self, image: Image) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
 
         Returns:
-            Ids, shape (rows, cols); for multilabel masks 0 and 1, shape (rows, cols,
-            classes).
+            Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
+            masks 0 and 1, with a last axis for the classes.
         """
         with _as_scan(image) as scan:
-            bands = [
-                decide(band, self._labels)
-                for _, band in self.predict_probabilities(scan)
-            ]
-        return np.concatenate(bands)
+            planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
+            for band in self.predict_probabilities(scan):
+                planes[band.plane].append(decide(band.probabilities, self.labels))
+        masks = [np.concatenate(bands) for bands in planes]
+        return np.stack(masks) if len(masks) > 1 else masks[0]
 
     def predict_to(
         self, path: str | Path, out: str | Path, *, overlay: bool = True
@@ -151,7 +130,7 @@ class Predictor:
             overlay: Whether the overlay is wanted.
         """
         source = Path(path)
-        (plan,) = plan_outputs([source], Path(out), labels=self._labels).values()
+        (plan,) = plan_outputs([source], Path(out), labels=self.labels).values()
         return self._write(source, plan, overlay=overlay)
 
     def predict_folder(
@@ -181,7 +160,7 @@ class Predictor:
         prepare_folder(Path(out))
         outcomes = []
         for source, plan in plan_outputs(
-            sources, Path(out), labels=self._labels
+            sources, Path(out), labels=self.labels
         ).items():
             try:
                 written = self._write(source, plan, overlay=overlay)
@@ -198,72 +177,68 @@ class Predictor:
         """Probabilities of the classes that a whole image may belong to.
 
         Returns:
-            Shape (classes,), summing to 1, in the order of ``model.spec.class_names``.
+            Shape (classes,), summing to 1, in the order of ``spec.class_names``.
         """
-        spec = self.model.spec
+        spec = self.spec
         if spec.class_names is None:
             raise ModelError(
-                f"{self.model.source} segments images; it can't classify them. "
-                "Use predict."
+                f"{self.source} segments images; it can't classify them. Use predict."
             )
         resize = Extent(*spec.resize) if spec.resize else None
         with _as_scan(image) as scan:
-            whole = self._normalised(scan, Region.whole(scan.extent), resize=resize)
-        return softmax(self._runtime.run(whole[np.newaxis])[0], axis=0)
+            whole = self._normalised(scan, 0, Region.whole(scan.extent), resize=resize)
+        return softmax(self.runtime.run(whole[np.newaxis])[0], axis=0)
+
+    @property
+    def labels(self) -> Labels:
+        """What the masks' values mean.
+
+        Raises:
+            ModelError: If the model is a classifier.
+        """
+        if self.spec.labels is None:
+            raise ModelError(
+                f"{self.source} classifies images; it makes no masks. Use classify."
+            )
+        return self.spec.labels
 
     def _write(self, source: Path, plan: OutputPlan, *, overlay: bool) -> PredictedFile:
-        labels, intensity = self._labels, self.model.spec.intensity
+        labels, intensity = self.labels, self.spec.intensity
         with (
             open_scan(source) as scan,
             create_mask(plan.mask, like=scan, labels=labels) as sink,
         ):
             sketch = Sketch(scan.extent, labels=labels, intensity=intensity)
-            for region, band in self.predict_probabilities(scan):
-                mask = decide(band, labels)
-                sink.write(region, mask)
-                if overlay:
-                    sketch.add(region, self._pixels(scan, region), mask)
+            for plane, region, probabilities in self.predict_probabilities(scan):
+                mask = decide(probabilities, labels)
+                sink.write(region, mask, plane=plane)
+                if overlay and plane == scan.planes // 2:
+                    sketch.add(region, self._pixels(scan, plane, region), mask)
             if overlay:
                 write_png(plan.overlay, sketch.draw())
         return PredictedFile(sink.paths, plan.overlay if overlay else None)
 
-    def _pixels(self, scan: Scan, region: Region) -> NDArray[Any]:
+    def _pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
         """Stored values with the channels that the model reads."""
-        channels = self.model.spec.intensity.channels
-        return match_channels(scan.read(region), channels, source=scan.path)
+        neighbours = self.spec.neighbours
+        return read_with_neighbours(
+            scan,
+            region,
+            plane=plane,
+            neighbours=neighbours,
+            channels=self.spec.in_channels // (2 * neighbours + 1),
+        )
 
     def _normalised(
-        self, scan: Scan, region: Region, *, resize: Extent | None = None
+        self, scan: Scan, plane: int, region: Region, *, resize: Extent | None = None
     ) -> NDArray[np.float32]:
         """A region as the network reads it, (channels, rows, cols)."""
-        pixels = self._pixels(scan, region)
+        pixels = self._pixels(scan, plane, region)
         if resize is not None:
             pixels = resize_image(pixels, resize)
-        normalised = self.model.spec.intensity(pixels, source=scan.path)
+        normalised = self.spec.intensity(pixels, source=scan.path)
         return np.moveaxis(normalised, 2, 0)
-
-    @property
-    def _labels(self) -> Labels:
-        labels = self.model.spec.labels
-        if labels is None:
-            raise ModelError(
-                f"{self.model.source} classifies images; it makes no masks. "
-                "Use classify."
-            )
-        return labels
 
 
 def _as_scan(image: Image) -> Scan:
     return ArrayScan(image) if isinstance(image, np.ndarray) else open_scan(Path(image))
-
-
-def _torch_runtime(model: "Model", device: str) -> TorchRuntime:
-    """PyTorch, in bfloat16 where the device is good at it; the choice is logged."""
-    bf16 = bf16_support(device)
-    _logger.info("Predicting on %s: %s", device, bf16.reason)
-    return TorchRuntime(
-        model.network,
-        device=device,
-        precision="bf16" if bf16.fast else "fp32",
-        head="class" if model.spec.labels is None else "mask",
-    )

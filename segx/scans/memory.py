@@ -41,5 +41,5 @@ class ArrayScan(Scan):
         )
         self._image = image
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:
         return self._image[region.slices]

@@ -91,7 +91,7 @@ class RasterScan(Scan):
             self._picture.close()
         self._picture = self._pixels = None
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:
         if self._pixels is None:
             self._pixels = self._decode()
         return self._pixels[region.slices]

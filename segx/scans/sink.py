@@ -1,10 +1,10 @@
-"""Where a mask goes, band by band: the file appears whole or not at all."""
+"""Where a mask goes, plane by plane and band by band: whole or not at all."""
 
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,26 +21,38 @@ __all__ = ["MaskSink"]
 class MaskSink(ABC):
     """A mask that is written in bands of full width, from the top to the bottom.
 
+    Of a volume, each plane follows the one before.
+
     In a ``with`` block it is committed at the end, or removed when the block raises.
     Until it is committed, an older file of the same name is untouched.
 
     Args:
         path: Where to.
-        like: The scan whose size and pixel size the mask takes.
+        like: The scan whose size and geometry the mask takes.
         labels: What the mask's values mean, and their colours.
 
     Raises:
-        ScanError: If the folder can't be written.
+        ScanError: If the folder can't be written, or the format holds a single plane
+            and the scan has several.
     """
 
+    holds_planes: ClassVar[bool] = False
+    """Whether the format can hold more than one plane."""
+
     def __init__(self, path: Path, *, like: Scan, labels: Labels) -> None:
+        if like.planes > 1 and not self.holds_planes:
+            raise ScanError(
+                f"{path} can hold one plane, and {like.path} has {like.planes}. Write "
+                "it as a volume: .nii.gz, .nrrd, .mha or .ome.tif."
+            )
         self.path = path
         self.extent = like.extent
+        self.planes = like.planes
         self.labels = labels
         self.paths = self.files(path, labels)
         """The files that appear when the sink is closed."""
         self._files = ExitStack()
-        self._rows_done = 0
+        self._plane, self._rows_done = 0, 0
         with writing(path), ExitStack() as opened:
             self._open(opened, like=like)
             self._files = opened.pop_all()
@@ -50,11 +62,12 @@ class MaskSink(ABC):
         """Names of the files that a mask at `path` consists of: usually the one."""
         return (path,)
 
-    def write(self, region: Region, mask: NDArray[np.uint8]) -> None:
+    def write(self, region: Region, mask: NDArray[np.uint8], *, plane: int = 0) -> None:
         """Write the next band.
 
         Args:
             region: The rows that follow the last ones, over the scan's full width.
+            plane: The plane that they belong to, counted from 0.
             mask: Ids, shape (rows, cols); or 0 and 1, shape (rows, cols, classes), for
                 multilabel masks.
 
@@ -62,12 +75,16 @@ class MaskSink(ABC):
             ScanError: If the band is not the next one, does not fit the labels, or
                 can't be written.
         """
+        if self._rows_done == self.extent.rows and self._plane + 1 < self.planes:
+            self._plane, self._rows_done = self._plane + 1, 0
         expected = Region(self._rows_done, 0, region.rows, self.extent.cols)
-        if region != expected or region.bottom > self.extent.rows:
+        is_next = region == expected and plane == self._plane
+        if not is_next or region.bottom > self.extent.rows:
             raise ScanError(
-                f"{self.path}: rows {region.top} to {region.bottom} were given; the "
-                f"next band begins at row {self._rows_done} of {self.extent.rows} and "
-                f"is {self.extent.cols} px wide."
+                f"{self.path}: rows {region.top} to {region.bottom} of plane {plane} "
+                f"were given; the next band begins at row {self._rows_done} of "
+                f"{self.extent.rows} in plane {self._plane} and is {self.extent.cols} "
+                "px wide."
             )
         self._check(region, mask)
         with writing(self.path):
@@ -80,11 +97,12 @@ class MaskSink(ABC):
         Raises:
             ScanError: If rows are missing, or the disk refuses; nothing is left then.
         """
-        if self._rows_done != self.extent.rows:
+        if (self._plane + 1, self._rows_done) != (self.planes, self.extent.rows):
             self.abort()
+            where = f" of plane {self._plane}" if self.planes > 1 else ""
             raise ScanError(
-                f"{self.path}: {self._rows_done} of {self.extent.rows} rows were "
-                "written. The mask was not kept."
+                f"{self.path}: {self._rows_done} of {self.extent.rows} rows{where} "
+                "were written. The mask was not kept."
             )
         with writing(self.path), self._files:
             self._finish()

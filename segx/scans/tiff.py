@@ -66,7 +66,7 @@ class TiffScan(Scan):
         self._file.close()
         self._decoded.clear()
 
-    def _read(self, region: Region) -> NDArray[Any]:
+    def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:
         header = self._header
         if self._file.filehandle.closed:
             raise ScanError(f"{self.path} was closed. Open it again to read it.")

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from segx.artifact import ModelSpec
 from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch
 from segx.errors import ConfigError, TrainingError
 from segx.metrics.classification import classification_scores
 from segx.models.network import Prediction
+from segx.spec import ModelSpec
 from segx.training.learner import Learner
 from segx.training.loss_choice import build_class_loss
 

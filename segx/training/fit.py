@@ -10,12 +10,13 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from segx.artifact import ModelSpec, check_model
+from segx.artifact import check_model
 from segx.config import Choice, FitConfig, typed_options
 from segx.data.datamodule import SegxDataModule
 from segx.environment import choose_precision
 from segx.errors import ConfigError, MissingExtraError, TrainingError
 from segx.pretrained import load_encoder_weights
+from segx.spec import ModelSpec
 from segx.training.budget import BudgetPlanner, Plan, open_ended, planned
 from segx.training.callbacks import (
     FiniteLoss,

@@ -8,9 +8,10 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
-from segx.artifact import ModelSpec, build_network
+from segx.artifact import build_network
 from segx.config import Choice, TrainingConfig
 from segx.models.network import Network
+from segx.spec import ModelSpec
 from segx.training.optim import Schedule, average_of, build_optimizer
 
 __all__ = ["Learner"]

@@ -7,13 +7,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segx.artifact import ModelSpec
 from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch
 from segx.errors import ConfigError
 from segx.geometry import Extent
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import TorchRuntime
+from segx.inference.runtimes.eager import TorchRuntime
 from segx.inference.tiled import predict_image, resize_probabilities
 from segx.labels import Labels
 from segx.losses import DeepSupervision
@@ -21,6 +20,7 @@ from segx.masks.decide import decide
 from segx.metrics.case_counts import CaseCounts
 from segx.metrics.overlap import count_overlap
 from segx.models.network import Prediction
+from segx.spec import ModelSpec
 from segx.training.learner import Learner
 from segx.training.loss_choice import build_loss
 

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.artifact import Model, ModelSpec
+from segx.artifact import Model
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
+from segx.inference.plan import TilePlan
+from segx.inference.predictor import Predictor
+from segx.inference.runtimes import Runtime
 from segx.labels import Labels
 from segx.scans.intensity import Intensity
+from segx.spec import ModelSpec
 
 BINARY = Labels("binary", ("background", "cell"))
 THREE = Labels("multiclass", ("background", "cytoplasm", "nucleus"))
@@ -22,6 +26,7 @@ class Identity:
     """Logits whose sigmoid is the image, for labels with a layer a channel."""
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
+    about: str = "identity"
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         self.shapes.append(tiles.shape)
@@ -34,6 +39,7 @@ class Constant:
     """The same logits for every pixel of every tile."""
 
     logits: tuple[float, ...]
+    about: str = "constant"
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         shape = (len(tiles), len(self.logits), *tiles.shape[2:])
@@ -43,6 +49,8 @@ class Constant:
 
 class Brightness:
     """Three classes by the brightness of the first channel."""
+
+    about = "brightness"
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         grey = tiles[:, :1]
@@ -74,3 +82,18 @@ def model(
     )
     nothing: Any = None
     return Model(nothing, spec, Path("runs/stub"))
+
+
+def predictor_with(
+    stub: Model,
+    runtime: Runtime,
+    *,
+    tile: int | None = None,
+    overlap: float | None = None,
+    batch_size: int | None = None,
+) -> Predictor:
+    """A predictor whose engine is a stand-in."""
+    plan = TilePlan.from_config(
+        stub.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+    )
+    return Predictor(stub.spec, runtime, source=stub.source, plan=plan)

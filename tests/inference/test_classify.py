@@ -15,7 +15,7 @@ from segx.inference.classify import classify_files
 class Half:
     """Says that every image is half one class and half another."""
 
-    model = SimpleNamespace(spec=SimpleNamespace(class_names=("a", "b")))
+    spec = SimpleNamespace(class_names=("a", "b"))
 
     def classify(self, image: Path) -> np.ndarray:
         if image.stat().st_size < 50:

@@ -14,8 +14,9 @@ from segx.artifact import Model, build_network, save_model
 from segx.config import EncoderConfig, InferenceConfig
 from segx.errors import ModelError, ScanError
 from segx.geometry import Extent
+from segx.inference.loading import load, predictor_of
 from segx.inference.outputs import Outcome
-from segx.inference.predictor import Predictor, load
+from segx.inference.predictor import Predictor
 from segx.scans.files import open_scan
 from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
@@ -27,6 +28,7 @@ from tests.inference.stubs import (
     Constant,
     Identity,
     model,
+    predictor_with,
 )
 from tests.tiles.strategies import extents
 
@@ -37,8 +39,8 @@ def _picture(rows: int = 50, cols: int = 70, channels: int = 3) -> np.ndarray:
     )
 
 
-def _three(**options: int) -> Predictor:
-    return Predictor(model(THREE), runtime=Brightness(), **options)
+def _three() -> Predictor:
+    return predictor_with(model(THREE), Brightness())
 
 
 @settings(max_examples=50)
@@ -46,11 +48,14 @@ def _three(**options: int) -> Predictor:
 def test_an_identity_model_gives_the_scan_back(
     extent: Extent, tile: int, overlap: float
 ) -> None:
-    predictor = Predictor(
-        model(LAYERS), tile=tile, overlap=overlap, batch_size=3, runtime=Identity()
+    predictor = predictor_with(
+        model(LAYERS), Identity(), tile=tile, overlap=overlap, batch_size=3
     )
     pixels = _picture(extent.rows, extent.cols)
-    bands = [band for _, band in predictor.predict_probabilities(ArrayScan(pixels))]
+    bands = [
+        band.probabilities
+        for band in predictor.predict_probabilities(ArrayScan(pixels))
+    ]
     result = np.moveaxis(np.concatenate(bands, axis=1), 0, 2)
     assert np.abs(result - pixels / 255).max() < 1e-5
     assert np.array_equal(predictor.predict(pixels), pixels >= 127.5)
@@ -61,8 +66,8 @@ def test_an_identity_model_gives_the_scan_back(
 def test_a_constant_model_gives_a_constant(
     extent: Extent, tile: int, overlap: float
 ) -> None:
-    predictor = Predictor(
-        model(THREE), tile=tile, overlap=overlap, runtime=Constant((0.0, 1.0, 2.0))
+    predictor = predictor_with(
+        model(THREE), Constant((0.0, 1.0, 2.0)), tile=tile, overlap=overlap
     )
     mask = predictor.predict(_picture(extent.rows, extent.cols))
     assert (mask.dtype, mask.shape) == (np.uint8, (extent.rows, extent.cols))
@@ -80,7 +85,7 @@ def test_masks_keep_the_size_of_the_scan(
     source = tmp_path / f"scan.{suffix}"
     _save(source, _picture(*shape))
     count = labels.logits  # type: ignore[attr-defined]
-    predictor = Predictor(model(labels), runtime=Constant((1.0,) * count))  # type: ignore[arg-type]
+    predictor = predictor_with(model(labels), Constant((1.0,) * count))  # type: ignore[arg-type]
     written = predictor.predict_to(source, tmp_path / "out")
     for path in written.masks:
         with open_scan(path, as_mask=True) as mask:
@@ -120,7 +125,7 @@ def test_grey_scans_and_opaque_alpha_suit_a_colour_model() -> None:
 
 def test_the_models_own_intensity_is_used() -> None:
     scale = Intensity.from_percentiles([1000.0], [3000.0], mean=0.0, std=1.0)
-    predictor = Predictor(model(THREE, intensity=scale), runtime=Brightness())
+    predictor = predictor_with(model(THREE, intensity=scale), Brightness())
     scan = np.array([[0, 1000, 2000, 3000, 60_000]], np.uint16)
     assert predictor.predict(scan).tolist() == [[0, 0, 1, 2, 2]]
 
@@ -129,7 +134,7 @@ def test_a_model_that_resizes_gives_masks_of_the_native_size() -> None:
     half = np.zeros((90, 120, 3), np.uint8)
     half[:, 60:] = 255
     runtime = Identity()
-    predictor = Predictor(model(LAYERS, resize=(30, 40)), runtime=runtime)
+    predictor = predictor_with(model(LAYERS, resize=(30, 40)), runtime)
     mask = predictor.predict(half)
     assert runtime.shapes == [(1, 3, 32, 32)] * 2  # 30x40, padded and tiled
     assert mask.shape == (90, 120, 3)
@@ -155,7 +160,7 @@ def test_an_error_while_predicting_leaves_no_mask_and_an_old_one_intact(
         if content is not None:
             (out / "scan.png").write_bytes(content)
         with pytest.raises(KeyboardInterrupt):
-            Predictor(model(THREE), runtime=Breaking()).predict_to(source, out)
+            predictor_with(model(THREE), Breaking()).predict_to(source, out)
         left = {path.name: path.read_bytes() for path in out.iterdir()}
         assert left == ({} if content is None else {"scan.png": content})
 
@@ -200,8 +205,8 @@ def test_a_prediction_never_writes_over_its_scan(tmp_path: Path) -> None:
 def test_tile_overlap_and_batch_size_take_the_place_of_the_models_own() -> None:
     inference = InferenceConfig(tile=64, overlap=0.5, blend="hann", batch_size=2)
     stub = model(THREE, inference=inference)
-    assert Predictor(stub, runtime=Brightness()).plan.tile == 64
-    changed = Predictor(stub, tile=16, overlap=0.1, batch_size=9, runtime=Brightness())
+    assert predictor_with(stub, Brightness()).plan.tile == 64
+    changed = predictor_with(stub, Brightness(), tile=16, overlap=0.1, batch_size=9)
     plan = changed.plan
     assert (plan.tile, plan.overlap, plan.batch_size) == (16, 0.1, 9)
     assert plan.blend == "hann"
@@ -215,7 +220,7 @@ def test_a_classifier_gives_probabilities_of_the_resized_image() -> None:
 
     runtime = Mean()
     stub = model(None, resize=(16, 24), class_names=("a", "b", "c"))
-    predictor = Predictor(stub, runtime=runtime)
+    predictor = predictor_with(stub, runtime)
     image = np.full((50, 70, 3), (51, 102, 102), np.uint8)
     assert np.allclose(predictor.classify(image), [0.2, 0.4, 0.4], atol=1e-5)
     assert runtime.shapes == [(1, 3, 16, 24)]
@@ -224,7 +229,7 @@ def test_a_classifier_gives_probabilities_of_the_resized_image() -> None:
 def test_a_model_for_the_other_task_says_so() -> None:
     with pytest.raises(ModelError, match="runs/stub segments images"):
         _three().classify(_picture())
-    classifier = Predictor(model(None, class_names=("a", "b")), runtime=Identity())
+    classifier = predictor_with(model(None, class_names=("a", "b")), Identity())
     with pytest.raises(ModelError, match="runs/stub classifies images"):
         classifier.predict(_picture())
 
@@ -239,7 +244,8 @@ def test_a_saved_model_predicts_the_same_when_it_is_loaded(
     spec = spec.model_copy(update={"encoder": EncoderConfig(name="xception_narrow")})
     made = Model(build_network(spec).eval(), spec, tmp_path)
     save_model(made, tmp_path / "model")
-    first, again = Predictor(made, device="cpu"), load(tmp_path / "model", device="cpu")
+    first = predictor_of(made, device="cpu")
+    again = load(tmp_path / "model", device="cpu")
     image = _picture(70, 50)
     if names:
         assert np.array_equal(first.classify(image), again.classify(image))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from segx.errors import ModelError
-from segx.inference.runtimes import TorchRuntime
+from segx.inference.runtimes.eager import TorchRuntime
 from segx.models.network import Network, Prediction
 
 

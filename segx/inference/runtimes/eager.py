@@ -1,38 +1,22 @@
-"""Engines that run a network: nothing else knows which one it is."""
+"""PyTorch as an engine."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from segx.errors import ModelError
+from segx.errors import ModelError, OutOfMemoryError
+from segx.inference.runtimes.runtime import Precision
 
 if TYPE_CHECKING:
     from segx.models.network import Network, Prediction
 
-__all__ = ["Precision", "Runtime", "TorchRuntime"]
-
-Precision = Literal["fp32", "bf16", "fp16"]
+__all__ = ["TorchRuntime"]
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class Runtime(Protocol):
-    """One call: tiles in, logits out."""
-
-    def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Run the network.
-
-        Args:
-            tiles: Normalised images, shape (n, channels, rows, cols).
-
-        Returns:
-            Logits of each pixel, shape (n, classes, rows, cols); of a classifier,
-            shape (n, classes).
-        """
 
 
 class TorchRuntime:
@@ -71,11 +55,17 @@ class TorchRuntime:
         self._precision = precision
         self._head = head
 
+    @property
+    def about(self) -> str:
+        """Engine, device and precision."""
+        return f"torch {self._device} {self._precision or 'autocast'}"
+
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network; see `Runtime.run`.
 
         Raises:
-            ModelError: If the network lacks the head, or the device its memory.
+            ModelError: If the network lacks the head.
+            OutOfMemoryError: If the device has too little memory for the batch.
         """
         images = torch.from_numpy(tiles)
         try:
@@ -84,7 +74,7 @@ class TorchRuntime:
                 logits = self._logits(self._network(images))
                 return np.asarray(logits.float().cpu().numpy(), np.float32)
         except torch.OutOfMemoryError as error:
-            raise ModelError(
+            raise OutOfMemoryError(
                 f"{self._device} has too little memory for {len(tiles)} tiles of "
                 f"{tiles.shape[2]}x{tiles.shape[3]} px. Take smaller batches or tiles: "
                 "--batch-size, --tile."
