@@ -19,7 +19,8 @@ def run(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.inference.loading import load
-    from segx.inference.outputs import prepare_folder
+    from segx.inference.outputs import Wanted, prepare_folder
+    from segx.inference.writer import predict_files
 
     # A folder that can't be written is said before the model is loaded.
     prepare_folder(arguments.out)
@@ -35,10 +36,11 @@ def run(argv: list[str]) -> int:
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)
 
-        outcomes = predictor.predict_folder(
+        outcomes = predict_files(
+            predictor,
             arguments.paths,
             arguments.out,
-            overlay=not arguments.no_overlay,
+            wanted=Wanted(overlay=not arguments.no_overlay),
             on_done=lambda _: progress.advance(bar),
         )
     failed = sum(outcome.error is not None for outcome in outcomes)

@@ -1,7 +1,7 @@
 """Every key that a config may hold, with its type and its default."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -144,9 +144,11 @@ class TrainingConfig(Section):
 class InferenceConfig(Section):
     """The tile plan that the model is stored with."""
 
-    tile: int = Field(512, gt=0)
-    overlap: float = Field(0.25, ge=0, lt=1)
-    blend: Literal["gaussian", "hann"] = "gaussian"
+    tile: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
+    """Side in pixels; auto: chosen for each scan, so that least is computed twice."""
+    overlap: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
+    """Least share of a tile that its neighbour covers too."""
+    blend: Literal["gaussian", "hann"] = "hann"
     batch_size: int = Field(1, gt=0)
 
 

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 
@@ -47,8 +48,8 @@ def predictor_of(
     model: "Model", *, device: str | None = None, plan: TilePlan | None = None
 ) -> Predictor:
     """A predictor that runs a model in PyTorch, in bfloat16 where that is fast."""
-    runtime = _torch_runtime(model, device)
-    return Predictor(model.spec, runtime, source=model.source, plan=plan)
+    member = Member(model.spec, _torch_runtime(model, device), model.source)
+    return Predictor(Members([member]), plan=plan)
 
 
 def _torch_runtime(model: "Model", device: str | None) -> "TorchRuntime":

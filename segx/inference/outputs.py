@@ -10,7 +10,14 @@ from segx.labels import Labels
 from segx.scans.damage import writing
 from segx.scans.files import mask_files
 
-__all__ = ["Outcome", "OutputPlan", "PredictedFile", "plan_outputs", "prepare_folder"]
+__all__ = [
+    "Outcome",
+    "OutputPlan",
+    "PredictedFile",
+    "Wanted",
+    "plan_outputs",
+    "prepare_folder",
+]
 
 _KEPT_SUFFIXES = (".tif", ".tiff")
 
@@ -22,10 +29,36 @@ class PredictedFile:
     Args:
         masks: The mask; of a multilabel PNG one file a class.
         overlay: The scan with the mask drawn over it; None if it was not wanted.
+        extras: Maps of probabilities and of uncertainty, where they were wanted.
+        is_new: False if all were there already, made of the same bytes by the same
+            model.
     """
 
     masks: tuple[Path, ...]
     overlay: Path | None
+    extras: tuple[Path, ...] = ()
+    is_new: bool = True
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them."""
+        overlay = () if self.overlay is None else (self.overlay,)
+        return (*self.masks, *overlay, *self.extras)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written of each scan, beside its mask.
+
+    Args:
+        overlay: The scan with the mask drawn over it.
+        probabilities: A TIFF with the probability of each class.
+        uncertainty: A TIFF with the entropy of the probabilities, in [0, 1].
+    """
+
+    overlay: bool = True
+    probabilities: bool = False
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +78,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Where the mask and the overlay of one scan will go.
+    """Where the mask of one scan will go, and what is made beside it.
 
     Examples:
         >>> OutputPlan.of(Path("in/a.tif"), Path("out")).mask.as_posix()
@@ -53,14 +86,34 @@ class OutputPlan:
     """
 
     mask: Path
-    overlay: Path
+    stem: str
 
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
         """Name the outputs after the scan: PNG, or TIFF for TIFF."""
         suffix = source.suffix.lower()
         suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"
-        return cls(out / f"{source.stem}{suffix}", out / f"{source.stem}_overlay.png")
+        return cls(out / f"{source.stem}{suffix}", source.stem)
+
+    @property
+    def overlay(self) -> Path:
+        """The scan with the mask drawn over it."""
+        return self.mask.with_name(f"{self.stem}_overlay.png")
+
+    @property
+    def extras(self) -> tuple[Path, ...]:
+        """All that may be made beside the mask."""
+        return self.overlay, self.probabilities, self.uncertainty
+
+    @property
+    def probabilities(self) -> Path:
+        """The probability of each class."""
+        return self.mask.with_name(f"{self.stem}_probabilities.tif")
+
+    @property
+    def uncertainty(self) -> Path:
+        """The entropy of the probabilities."""
+        return self.mask.with_name(f"{self.stem}_uncertainty.tif")
 
 
 def prepare_folder(out: Path) -> Path:
@@ -96,7 +149,7 @@ def plan_outputs(
     takers: dict[str, Path] = {}
     clashes = []
     for source, plan in plans.items():
-        for path in (*mask_files(plan.mask, labels), plan.overlay):
+        for path in (*mask_files(plan.mask, labels), *plan.extras):
             rival = takers.setdefault(_key(path), source)
             if rival != source:
                 clashes.append(f"{rival} and {source} would both be written to {path}")

@@ -1,7 +1,7 @@
-"""The story: read → normalise → tile → run → blend → decide → write."""
+"""The story: read → normalise → tile → run → blend → decide."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,36 +9,37 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import ModelError, SegxError
+from segx.errors import ModelError
 from segx.geometry import Extent, Region
-from segx.inference.outputs import (
-    Outcome,
-    OutputPlan,
-    PredictedFile,
-    plan_outputs,
-    prepare_folder,
-)
+from segx.inference.blank import blank_map
+from segx.inference.members import Members
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import Runtime
-from segx.inference.sketch import Sketch
 from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
 from segx.labels import Labels
-from segx.masks.activation import softmax
 from segx.masks.decide import decide
-from segx.scans.files import create_mask, open_scan, scan_files
+from segx.scans.files import open_scan
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
-from segx.scans.overlay import write_png
 from segx.scans.resize import resize_image
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
 
-__all__ = ["Band", "Predictor"]
+__all__ = ["Band", "Image", "Place", "Predictor"]
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Image = str | Path | NDArray[Any]
 """A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
+
+
+class Place(NamedTuple):
+    """Where a band begins."""
+
+    plane: int
+    row: int
+
+
+_BEGINNING = Place(0, 0)
 
 
 class Band(NamedTuple):
@@ -61,48 +62,39 @@ class Predictor:
     `segx.load` makes one of a trained model.
 
     Args:
-        spec: What the model is.
-        runtime: The engine, with the model's network in it.
-        source: Where the model came from; errors name it.
+        members: The networks, usually one.
         plan: How scans are cut; None takes the model's own plan.
+        skip_blank: Spare the network what shows nothing, see `blank_map`.
     """
 
     def __init__(
         self,
-        spec: ModelSpec,
-        runtime: Runtime,
+        members: Members,
         *,
-        source: Path,
         plan: TilePlan | None = None,
+        skip_blank: bool = False,
     ) -> None:
-        self.spec = spec
-        self.runtime = runtime
-        self.source = source
-        self.plan = plan or TilePlan.from_config(spec.inference)
+        self.members = members
+        self.plan = plan or TilePlan.from_config(members.spec.inference)
+        self.skip_blank = skip_blank
 
-    def predict_probabilities(self, scan: Scan) -> Iterator[Band]:
-        """Predict a scan in bands of full width, as they are finished.
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self.members.spec
 
-        Yields:
-            Bands that together cover each plane once, from the top, in order.
+    @property
+    def labels(self) -> Labels:
+        """What the masks' values mean.
+
+        Raises:
+            ModelError: If the model is a classifier.
         """
-        resize, labels = self.spec.resize, self.labels
-        for plane in range(scan.planes):
-            if resize is None:
-                bands = predict_bands(
-                    self.runtime,
-                    partial(self._normalised, scan, plane),
-                    scan.extent,
-                    labels=labels,
-                    plan=self.plan,
-                )
-                for region, band in bands:
-                    yield Band(plane, region, band)
-                continue
-            whole = Region.whole(scan.extent)
-            image = self._normalised(scan, plane, whole, resize=Extent(*resize))
-            small = predict_image(self.runtime, image, labels=labels, plan=self.plan)
-            yield Band(plane, whole, resize_probabilities(small, scan.extent))
+        if self.spec.labels is None:
+            raise ModelError(
+                f"{self._source} classifies images; it makes no masks. Use classify."
+            )
+        return self.spec.labels
 
     def predict(self, image: Image) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
@@ -118,108 +110,56 @@ class Predictor:
         masks = [np.concatenate(bands) for bands in planes]
         return np.stack(masks) if len(masks) > 1 else masks[0]
 
-    def predict_to(
-        self, path: str | Path, out: str | Path, *, overlay: bool = True
-    ) -> PredictedFile:
-        """Write the mask of a file and an overlay; each appears whole or not at all.
+    def predict_probabilities(
+        self, scan: Scan, *, start: Place = _BEGINNING
+    ) -> Iterator[Band]:
+        """Predict a scan in bands of full width, as they are finished.
 
         Args:
-            path: The scan.
-            out: Folder for ``<stem>.png`` (``.tif`` for TIFF) and
-                ``<stem>_overlay.png``; it is made where it is missing.
-            overlay: Whether the overlay is wanted.
-        """
-        source = Path(path)
-        (plan,) = plan_outputs([source], Path(out), labels=self.labels).values()
-        return self._write(source, plan, overlay=overlay)
+            scan: The scan.
+            start: Where to begin; a place that `resume` gave.
 
-    def predict_folder(
-        self,
-        paths: Sequence[str | Path],
-        out: str | Path,
-        *,
-        overlay: bool = True,
-        on_done: Callable[[Outcome], None] | None = None,
-    ) -> list[Outcome]:
-        """Predict files and folders; one that fails does not stop the others.
+        Yields:
+            Bands that together cover each plane once, from the top, in order.
+        """
+        for plane in range(start.plane, scan.planes):
+            first_row = start.row if plane == start.plane else 0
+            predict = self._bands if self.spec.resize is None else self._whole
+            for region, band in predict(scan, plane, first_row):
+                yield Band(plane, region, band)
+
+    def resume(self, scan: Scan, *, rows: int) -> Place:
+        """The last place at which a band begins, once so many rows are finished.
 
         Args:
-            paths: Images, and folders of images.
-            out: Folder for the outputs, see `predict_to`.
-            overlay: Whether overlays are wanted.
-            on_done: Called after each scan.
-
-        Returns:
-            One outcome a scan, in order; failures are logged, too.
-
-        Raises:
-            ScanError: Before anything is predicted: if a path is missing or no image,
-                or two outputs would have the same name.
+            scan: The scan.
+            rows: Finished rows, counted over all planes.
         """
-        sources = scan_files(Path(path) for path in paths)
-        prepare_folder(Path(out))
-        outcomes = []
-        for source, plan in plan_outputs(
-            sources, Path(out), labels=self.labels
-        ).items():
-            try:
-                written = self._write(source, plan, overlay=overlay)
-                outcome = Outcome(source, written, None)
-            except SegxError as error:
-                _logger.warning("%s", error)
-                outcome = Outcome(source, None, error)
-            outcomes.append(outcome)
-            if on_done is not None:
-                on_done(outcome)
-        return outcomes
+        plane, row = divmod(rows, scan.extent.rows)
+        if self.spec.resize is not None:
+            return Place(plane, 0)
+        tops = {tile.top for tile in self.plan.tiling(scan.extent).tiles}
+        return Place(plane, max(top for top in tops if top <= row))
 
     def classify(self, image: Image) -> NDArray[np.float32]:
         """Probabilities of the classes that a whole image may belong to.
 
         Returns:
-            Shape (classes,), summing to 1, in the order of ``spec.class_names``.
+            Shape (classes,), summing to 1, in the order of ``spec.class_names``; the
+            mean over the members.
         """
         spec = self.spec
         if spec.class_names is None:
             raise ModelError(
-                f"{self.source} segments images; it can't classify them. Use predict."
+                f"{self._source} segments images; it can't classify them. Use predict."
             )
-        resize = Extent(*spec.resize) if spec.resize else None
         with _as_scan(image) as scan:
-            whole = self._normalised(scan, 0, Region.whole(scan.extent), resize=resize)
-        return softmax(self.runtime.run(whole[np.newaxis])[0], axis=0)
+            whole = self._normalised(scan, 0, Region.whole(scan.extent))
+        found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
+        return found
 
-    @property
-    def labels(self) -> Labels:
-        """What the masks' values mean.
-
-        Raises:
-            ModelError: If the model is a classifier.
-        """
-        if self.spec.labels is None:
-            raise ModelError(
-                f"{self.source} classifies images; it makes no masks. Use classify."
-            )
-        return self.spec.labels
-
-    def _write(self, source: Path, plan: OutputPlan, *, overlay: bool) -> PredictedFile:
-        labels, intensity = self.labels, self.spec.intensity
-        with (
-            open_scan(source) as scan,
-            create_mask(plan.mask, like=scan, labels=labels) as sink,
-        ):
-            sketch = Sketch(scan.extent, labels=labels, intensity=intensity)
-            for plane, region, probabilities in self.predict_probabilities(scan):
-                mask = decide(probabilities, labels)
-                sink.write(region, mask, plane=plane)
-                if overlay and plane == scan.planes // 2:
-                    sketch.add(region, self._pixels(scan, plane, region), mask)
-            if overlay:
-                write_png(plan.overlay, sketch.draw())
-        return PredictedFile(sink.paths, plan.overlay if overlay else None)
-
-    def _pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
-        """Stored values with the channels that the model reads."""
+    def pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
+        """Stored values, (rows, cols, channels), with the channels the model reads."""
         neighbours = self.spec.neighbours
         return read_with_neighbours(
             scan,
@@ -229,15 +169,49 @@ class Predictor:
             channels=self.spec.in_channels // (2 * neighbours + 1),
         )
 
+    def _bands(
+        self, scan: Scan, plane: int, first_row: int
+    ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+        return predict_bands(
+            self.members.probabilities,
+            partial(self._normalised, scan, plane),
+            scan.extent,
+            labels=self.labels,
+            plan=self.plan,
+            is_blank=self._blank(scan, plane),
+            first_row=first_row,
+        )
+
+    def _whole(
+        self, scan: Scan, plane: int, first_row: int
+    ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+        """A plane that is given the size that the model was trained with."""
+        whole = Region.whole(scan.extent)
+        image = self._normalised(scan, plane, whole)
+        small = predict_image(
+            self.members.probabilities, image, labels=self.labels, plan=self.plan
+        )
+        yield whole, resize_probabilities(small, scan.extent)
+
+    def _blank(self, scan: Scan, plane: int) -> Callable[[Region], bool] | None:
+        if not self.skip_blank:
+            return None
+        found = blank_map(scan, plane=plane)
+        logger.info("%s: %.0f %% blank", scan.path.name, 100 * found.share)
+        return found
+
     def _normalised(
-        self, scan: Scan, plane: int, region: Region, *, resize: Extent | None = None
+        self, scan: Scan, plane: int, region: Region
     ) -> NDArray[np.float32]:
         """A region as the network reads it, (channels, rows, cols)."""
-        pixels = self._pixels(scan, plane, region)
-        if resize is not None:
-            pixels = resize_image(pixels, resize)
-        normalised = self.spec.intensity(pixels, source=scan.path)
-        return np.moveaxis(normalised, 2, 0)
+        pixels = self.pixels(scan, plane, region)
+        if self.spec.resize is not None:
+            pixels = resize_image(pixels, Extent(*self.spec.resize))
+        return self.members.normalise(pixels, source=scan.path)
+
+    @property
+    def _source(self) -> Path:
+        return self.members.members[0].source
 
 
 def _as_scan(image: Image) -> Scan:
