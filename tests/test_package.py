@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import segx
+from tests.phantoms import write_discs
 
 REPOSITORY = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
@@ -64,6 +65,13 @@ def test_the_door_loads_nothing_heavy_and_opens_no_socket(
     code: str, tmp_path: Path
 ) -> None:
     assert run_python(PROBE.format(code=code), tmp_path).endswith("heavy:\n")
+
+
+def test_a_data_set_is_checked_without_torch(tmp_path: Path) -> None:
+    root = write_discs(tmp_path / "discs", count=2)
+    code = f"from segx.cli.main import main; assert main(['check', {str(root)!r}]) == 0"
+    heavy = run_python(PROBE.format(code=code), tmp_path).rpartition("heavy:")[2]
+    assert not {"torch", "pytorch_lightning", "albumentations"} & set(heavy.split())
 
 
 def test_help_costs_less_than_half_a_second(tmp_path: Path) -> None:
