@@ -187,7 +187,7 @@ def summarise_scan(
         components: Number of components of each, as `clean` gives it.
     """
     size, total = pixel_size(scan), scan.extent.pixels * scan.planes
-    counts = components or [None] * len(pixels)
+    counts: Sequence[int | None] = components or [None] * len(pixels)
     classes = []
     for name, number, parts in zip(labels.foreground, pixels, counts, strict=True):
         measure = None if size is None else number * size

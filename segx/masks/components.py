@@ -38,7 +38,7 @@ def label(
     for value in (*range(1, classes), *([0] if background else [])):
         area = block == value
         found, count = ndimage.label(area, structure=_CORNERS if value else _FACES)
-        np.add(numbers, found + np.int32(len(ids) - 1), out=numbers, where=area)
+        np.add(found, np.int32(len(ids) - 1), out=numbers, where=area)
         ids.extend([value] * count)
     return numbers, np.asarray(ids, np.uint8)
 

@@ -96,7 +96,8 @@ class Tracer:
         numbers = np.concatenate([numbers, numbers])
         is_head = np.repeat([False, True], len(edges))
         is_top = np.concatenate([tails < heads] * 2)
-        # Where both are true, two pixels touch at the corner, and each keeps its side.
+        # With an edge above and one below, two pixels touch here at a corner: the one
+        # under a top edge takes the edge below, the other the one above.
         from_above = self._above[cols] != self._above[cols + 1]
         goes_down = (row[cols] != row[cols + 1]) & (~from_above | is_top)
         ends = ~goes_down

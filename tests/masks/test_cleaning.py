@@ -1,5 +1,6 @@
 """A whole mask cleaned in bands is what scipy.ndimage makes of it at once."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -150,6 +151,20 @@ def test_a_file_is_cleaned_in_place(tmp_path: Path) -> None:
     cleaning = Cleaning(fill_holes=True, min_size_px=2)
     assert clean(spool, cleaning, labels=BINARY, out=spool, band_rows=9) == (1,)
     assert np.array_equal(spool, _at_once(mask == 1, cleaning))
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    peaks = []
+    for rows in (1024, 4096):
+        spool = np.memmap(tmp_path / f"{rows}", np.uint8, "w+", shape=(1, rows, 512))
+        spool[0, 8::256, 8::32], spool[0, :, 0] = 1, 1
+        tracemalloc.start()
+        cleaning = Cleaning(fill_holes=True, largest=True)
+        clean(spool, cleaning, labels=BINARY, out=spool, band_rows=128)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert spool.sum() == rows
+    assert peaks[1] < 1.1 * peaks[0]
 
 
 def test_sizes_in_mm_need_a_pixel_size() -> None:

@@ -1,6 +1,7 @@
 """Polygons, held against shapely, scipy, and the mask that they were made of."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 from shapely.geometry import shape
 
@@ -165,6 +167,19 @@ def test_opencv_finds_as_many_areas_and_holes(tmp_path: Path) -> None:
     found = [shape(item["geometry"]) for item in _features(content, "cell")]
     assert sum(holes) > 10
     assert sorted(len(polygon.interiors) for polygon in found) == sorted(holes)
+
+
+@pytest.mark.parametrize("name", ["dsb2018_nuclei", "isbi2012_em", "wbc_dataset2"])
+def test_real_masks_come_back(
+    tmp_path: Path, shared_data: Callable[[str], Path], name: str
+) -> None:
+    path = min(shared_data(name).glob("test/masks/*.png"))
+    mask = np.asarray(Image.open(path), np.uint8)
+    content = _write(tmp_path / "a.geojson", mask[np.newaxis], THREE, band=100)
+    for label, _, area in _areas(mask[np.newaxis], THREE):
+        features = _features(content, label)
+        assert all(shape(item["geometry"]).is_valid for item in features)
+        assert np.array_equal(_filled(features, *mask.shape), area)
 
 
 @pytest.mark.parametrize("value", [0, 1])
