@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 __all__ = [
     "AugmentConfig",
     "Choice",
+    "CleaningConfig",
     "ColumnsConfig",
     "DataConfig",
     "EncoderConfig",
@@ -141,8 +142,23 @@ class TrainingConfig(Section):
     channels_last: bool = True
 
 
+class CleaningConfig(Section):
+    """What is mended in whole masks before they are written; by default nothing."""
+
+    fill_holes: bool = False
+    """Give a hole to the class that encloses it."""
+    largest: bool = False
+    """Keep only the largest component of each class."""
+    min_size_px: int | None = Field(None, ge=0)
+    """Components of fewer pixels become background."""
+    min_size_mm: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Components of less mm² (of volumes, mm³) become background."""
+    classes: tuple[str, ...] | None = None
+    """Names of the classes that this is done to; null: all."""
+
+
 class InferenceConfig(Section):
-    """The tile plan that the model is stored with."""
+    """The tile plan and the cleaning of masks that the model is stored with."""
 
     tile: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
     """Side in pixels; auto: chosen for each scan, so that least is computed twice."""
@@ -150,6 +166,7 @@ class InferenceConfig(Section):
     """Least share of a tile that its neighbour covers too."""
     blend: Literal["gaussian", "hann"] = "hann"
     batch_size: int = Field(1, gt=0)
+    cleaning: CleaningConfig = CleaningConfig()
 
 
 class FitConfig(Section):

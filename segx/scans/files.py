@@ -8,6 +8,7 @@ from segx.labels import Labels
 from segx.scans.damage import reading
 from segx.scans.indexed_png import IndexedPng
 from segx.scans.label_tiff import LabelTiff
+from segx.scans.polygons import Polygons
 from segx.scans.raster import RasterScan
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
@@ -23,10 +24,11 @@ _READERS: dict[str, type[RasterScan] | type[TiffScan]] = {
     ".tif": TiffScan,
     ".tiff": TiffScan,
 }
-_WRITERS: dict[str, type[IndexedPng] | type[LabelTiff]] = {
+_WRITERS: dict[str, type[IndexedPng] | type[LabelTiff] | type[Polygons]] = {
     ".png": IndexedPng,
     ".tif": LabelTiff,
     ".tiff": LabelTiff,
+    ".geojson": Polygons,
 }
 
 IMAGE_SUFFIXES = tuple(_READERS)
@@ -50,7 +52,7 @@ def create_mask(path: Path, *, like: Scan, labels: Labels) -> MaskSink:
     """Start to write the mask of a scan; the file appears when the sink is closed.
 
     Args:
-        path: Where to, with suffix .png, .tif or .tiff.
+        path: Where to, with suffix .png, .tif, .tiff or .geojson.
         like: The scan, whose size and pixel size the mask takes.
         labels: What the mask's values mean, and their colours.
 
