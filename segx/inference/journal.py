@@ -49,6 +49,11 @@ class Journal:
         self._folder = out / _FOLDER
         self._settings = json.dumps(settings, sort_keys=True, default=str)
 
+    @property
+    def settings_digest(self) -> str:
+        """SHA-256 of the settings."""
+        return hashlib.sha256(self._settings.encode()).hexdigest()
+
     def key(self, scan: Path) -> str:
         """Digest of a scan's bytes and of the settings."""
         digest = hashlib.sha256(f"{_FORMAT} {self._settings}".encode())

@@ -61,6 +61,11 @@ class Members:
         """What all members have in common, and the first one's own."""
         return self.members[0].spec
 
+    @property
+    def about(self) -> str:
+        """The engines, each once."""
+        return ", ".join(dict.fromkeys(item.runtime.about for item in self.members))
+
     def normalise(self, pixels: NDArray[Any], *, source: Path) -> NDArray[np.float32]:
         """Scale stored values as the members read them.
 

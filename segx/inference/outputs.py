@@ -29,7 +29,7 @@ class PredictedFile:
     Args:
         masks: The mask; of a multilabel PNG one file a class.
         overlay: The scan with the mask drawn over it; None if it was not wanted.
-        extras: Maps of probabilities and of uncertainty, where they were wanted.
+        extras: The summary, and polygons and maps where they were wanted.
         is_new: False if all were there already, made of the same bytes by the same
             model.
     """
@@ -52,11 +52,13 @@ class Wanted:
 
     Args:
         overlay: The scan with the mask drawn over it.
+        polygons: The mask as GeoJSON.
         probabilities: A TIFF with the probability of each class.
         uncertainty: A TIFF with the entropy of the probabilities, in [0, 1].
     """
 
     overlay: bool = True
+    polygons: bool = False
     probabilities: bool = False
     uncertainty: bool = False
 
@@ -103,7 +105,23 @@ class OutputPlan:
     @property
     def extras(self) -> tuple[Path, ...]:
         """All that may be made beside the mask."""
-        return self.overlay, self.probabilities, self.uncertainty
+        return (
+            self.summary,
+            self.overlay,
+            self.polygons,
+            self.probabilities,
+            self.uncertainty,
+        )
+
+    @property
+    def summary(self) -> Path:
+        """Areas and volumes, and how the mask was made."""
+        return self.mask.with_name(f"{self.stem}.json")
+
+    @property
+    def polygons(self) -> Path:
+        """The mask as GeoJSON."""
+        return self.mask.with_name(f"{self.stem}.geojson")
 
     @property
     def probabilities(self) -> Path:

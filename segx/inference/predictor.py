@@ -14,8 +14,10 @@ from segx.geometry import Extent, Region
 from segx.inference.blank import blank_map
 from segx.inference.members import Members
 from segx.inference.plan import TilePlan
+from segx.inference.summary import pixel_size
 from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
 from segx.labels import Labels
+from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.files import open_scan
 from segx.scans.memory import ArrayScan
@@ -107,8 +109,12 @@ class Predictor:
             planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
             for band in self.predict_probabilities(scan):
                 planes[band.plane].append(decide(band.probabilities, self.labels))
-        masks = [np.concatenate(bands) for bands in planes]
-        return np.stack(masks) if len(masks) > 1 else masks[0]
+            mask = np.stack([np.concatenate(bands) for bands in planes])
+            if self.spec.cleaning.changes:
+                size = pixel_size(scan)
+                cleaning = self.spec.cleaning
+                clean(mask, cleaning, labels=self.labels, out=mask, pixel_size=size)
+        return mask if len(mask) > 1 else mask[0]
 
     def predict_probabilities(
         self, scan: Scan, *, start: Place = _BEGINNING

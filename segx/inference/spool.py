@@ -27,20 +27,20 @@ class Spool:
         self, path: Path, *, row_shape: tuple[int, ...], dtype: DTypeLike
     ) -> None:
         self.path = path
-        self._row_shape = row_shape
+        self.row_shape = row_shape
         self._dtype = np.dtype(dtype)
         self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+b")
-        self.keep(self.rows)
+        self.resize(self.rows)
 
     @property
     def rows(self) -> int:
         """Number of whole rows."""
         return self._file.seek(0, os.SEEK_END) // self._row_bytes
 
-    def keep(self, rows: int) -> None:
-        """Cut off what follows the first `rows` rows."""
+    def resize(self, rows: int) -> None:
+        """Have `rows` rows: cut off what follows, or fill up with zeros."""
         self._file.truncate(rows * self._row_bytes)
 
     def append(self, rows: NDArray[Any]) -> None:
@@ -53,13 +53,17 @@ class Spool:
         """Rows, shape (count, *row_shape); not to be written to."""
         self._file.seek(first * self._row_bytes)
         data = self._file.read(count * self._row_bytes)
-        return np.frombuffer(data, self._dtype).reshape(-1, *self._row_shape)
+        return np.frombuffer(data, self._dtype).reshape(-1, *self.row_shape)
 
-    def write(self, first: int, rows: NDArray[Any]) -> None:
-        """Put other values in the place of rows that are there already."""
-        with self.path.open("r+b") as file:
-            file.seek(first * self._row_bytes)
-            file.write(np.ascontiguousarray(rows, self._dtype).data)
+    def planes(self, count: int) -> NDArray[Any]:
+        """All rows as so many planes, on the disk: (planes, rows, *row_shape)."""
+        shape = (count, self.rows // count, *self.row_shape)
+        return np.memmap(self.path, self._dtype, "r+", shape=shape)
+
+    def remove(self) -> None:
+        """Let go of the file and delete it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file; it stays."""

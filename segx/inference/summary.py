@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 import segx
 from segx.atomic import write_text
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import Precision
 from segx.labels import Labels
 from segx.scans.damage import writing
 from segx.scans.scan import Scan
@@ -61,9 +60,8 @@ class Method:
         model_sha256: Digest of its weights.
         config_sha256: Digest of what it was told.
         runtime: Engine, device and precision, as `Runtime.about` says.
-        precision: What was computed in; None where the engine chose.
-        tile: Side of a tile, in pixels.
-        overlap: Least share of a tile that its neighbour covered too.
+        tile: Side of a tile, in pixels; None: chosen for the scan.
+        overlap: Least share of a tile that its neighbour covered too; None likewise.
         blend: How a pixel's weight falls towards a tile's border.
         segx: Version of segx.
     """
@@ -72,9 +70,8 @@ class Method:
     model_sha256: str
     config_sha256: str
     runtime: str
-    precision: Precision | None
-    tile: int
-    overlap: float
+    tile: int | None
+    overlap: float | None
     blend: str
     segx: str
 
@@ -87,7 +84,6 @@ class Method:
         model_sha256: str,
         config_sha256: str,
         runtime: str,
-        precision: Precision | None,
     ) -> "Method":
         """Note the plan and this version of segx beside what is given."""
         return cls(
@@ -95,7 +91,6 @@ class Method:
             model_sha256=model_sha256,
             config_sha256=config_sha256,
             runtime=runtime,
-            precision=precision,
             tile=plan.tile,
             overlap=plan.overlap,
             blend=plan.blend,

@@ -9,10 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segx.errors import ScanError, SegxError
-from segx.geometry import Region
 from segx.inference.journal import Journal
 from segx.inference.outputs import (
     Outcome,
@@ -23,15 +21,13 @@ from segx.inference.outputs import (
     prepare_folder,
 )
 from segx.inference.predictor import Predictor
-from segx.inference.sketch import Sketch
+from segx.inference.results import Finished, result_files, write_results
 from segx.inference.spool import Spool
+from segx.inference.summary import Method
 from segx.masks.decide import decide
-from segx.masks.uncertainty import entropy
 from segx.scans.damage import writing
-from segx.scans.files import create_mask, mask_files, open_scan, scan_files
-from segx.scans.overlay import write_png
+from segx.scans.files import open_scan, scan_files
 from segx.scans.scan import Scan
-from segx.scans.value_tiff import write_values
 
 __all__ = ["OnRows", "predict_file", "predict_files"]
 
@@ -39,9 +35,6 @@ logger = logging.getLogger(__name__)
 
 OnRows = Callable[[Path, int, int], None]
 """Called with the scan, and with its pixels that are finished and of all."""
-
-# Rows that are read from a spool at once.
-_BLOCK_ROWS = 512
 
 
 def predict_files(
@@ -126,14 +119,15 @@ class _Work:
         self._predictor = predictor
         self._wanted = wanted
         self._on_rows = on_rows
-        members = predictor.members.members
-        self._about = ", ".join(dict.fromkeys(item.runtime.about for item in members))
+        members = predictor.members
         self._journal = Journal(
             out,
             settings={
-                "models": [(item.digest, item.spec.model_dump()) for item in members],
-                "views": predictor.members.views,
-                "runtime": self._about,
+                "models": [
+                    (item.digest, item.spec.model_dump()) for item in members.members
+                ],
+                "views": members.views,
+                "runtime": members.about,
                 "plan": asdict(predictor.plan),
                 "skip_blank": predictor.skip_blank,
                 "wanted": asdict(wanted),
@@ -143,12 +137,14 @@ class _Work:
     def start(self, source: Path, plan: OutputPlan) -> Callable[[], Outcome]:
         """Predict a scan, as far as it was not before; return what writes it."""
         began = time.monotonic()
+        predictor, wanted = self._predictor, self._wanted
         try:
             with writing(plan.mask):
                 key = self._journal.key(source)
                 done = self._journal.find(source, key)
             if done is not None:
-                return lambda: Outcome(source, self._files(plan, is_new=False), None)
+                files = result_files(plan, wanted, predictor, is_new=False)
+                return lambda: Outcome(source, files, None)
             with self._opened(source, key) as (scan, mask, maps):
                 self._predict(scan, mask, maps)
         except SegxError as error:
@@ -166,7 +162,7 @@ class _Work:
         rows = start.plane * scan.extent.rows + start.row
         for spool in (mask, maps):
             if spool is not None:
-                spool.keep(rows)
+                spool.resize(rows)
         if rows:
             logger.info("%s goes on at %.0f %%", scan.path, 100 * finished / total)
         labels = self._predictor.labels
@@ -181,25 +177,36 @@ class _Work:
         self, source: Path, plan: OutputPlan, key: str, began: float
     ) -> Outcome:
         """Write the outputs of a scan whose spools are full."""
-        files = self._files(plan, is_new=True)
+        predictor, wanted = self._predictor, self._wanted
+        files = result_files(plan, wanted, predictor)
         try:
-            with self._opened(source, key) as (scan, mask, maps):
-                self._write_mask(scan, mask, plan.mask)
-                if files.overlay is not None:
-                    write_png(files.overlay, self._overlay(scan, mask))
-                if maps is not None:
-                    self._write_maps(scan, maps, plan)
-            with writing(plan.mask):
+            with self._opened(source, key) as (scan, mask, maps), writing(plan.mask):
+                room = self._journal.spool(source, key, "clean")
+                finished = Finished(scan, mask, maps, room)
+                write_results(
+                    finished, plan, wanted, predictor=predictor, method=self._method()
+                )
                 self._journal.finish(
                     source,
                     key,
-                    about=self._about,
+                    about=predictor.members.about,
                     seconds=time.monotonic() - began,
                     outputs=files.paths,
                 )
         except SegxError as error:
             return Outcome(source, None, error)
         return Outcome(source, files, None)
+
+    def _method(self) -> Method:
+        """How masks are made, for their summaries."""
+        members = self._predictor.members
+        return Method.of(
+            self._predictor.plan,
+            model=", ".join(str(item.source) for item in members.members),
+            model_sha256=", ".join(item.digest for item in members.members),
+            config_sha256=self._journal.settings_digest,
+            runtime=members.about,
+        )
 
     @contextmanager
     def _opened(
@@ -227,61 +234,6 @@ class _Work:
                     )
                     opened.enter_context(maps)
             yield scan, mask, maps
-
-    def _write_mask(self, scan: Scan, mask: Spool, path: Path) -> None:
-        with create_mask(path, like=scan, labels=self._predictor.labels) as sink:
-            for plane, region in _blocks(scan):
-                first = plane * scan.extent.rows + region.top
-                sink.write(region, mask.read(first, region.rows), plane=plane)
-
-    def _overlay(self, scan: Scan, mask: Spool) -> NDArray[np.uint8]:
-        """The plane in the middle with its mask."""
-        middle = scan.planes // 2
-        spec, labels = self._predictor.spec, self._predictor.labels
-        sketch = Sketch(scan.extent, labels=labels, intensity=spec.intensity)
-        for plane, region in _blocks(scan):
-            if plane == middle:
-                first = plane * scan.extent.rows + region.top
-                pixels = self._predictor.pixels(scan, plane, region)
-                sketch.add(region, pixels, mask.read(first, region.rows))
-        return sketch.draw()
-
-    def _write_maps(self, scan: Scan, maps: Spool, plan: OutputPlan) -> None:
-        labels = self._predictor.labels
-        names = labels.foreground if labels.kind == "binary" else labels.names
-        if self._wanted.probabilities:
-            write_values(plan.probabilities, maps.read, like=scan, names=names)
-        if self._wanted.uncertainty:
-
-            def uncertainty(first: int, count: int) -> NDArray[np.float32]:
-                values = np.moveaxis(maps.read(first, count), 2, 0).astype(np.float32)
-                return entropy(values, labels)[..., np.newaxis]
-
-            write_values(
-                plan.uncertainty, uncertainty, like=scan, names=("uncertainty",)
-            )
-
-    def _files(self, plan: OutputPlan, *, is_new: bool) -> PredictedFile:
-        wanted = self._wanted
-        extras = {
-            plan.probabilities: wanted.probabilities,
-            plan.uncertainty: wanted.uncertainty,
-        }
-        return PredictedFile(
-            mask_files(plan.mask, self._predictor.labels),
-            plan.overlay if wanted.overlay else None,
-            tuple(path for path, is_wanted in extras.items() if is_wanted),
-            is_new,
-        )
-
-
-def _blocks(scan: Scan) -> Iterator[tuple[int, Region]]:
-    """Blocks of rows of full width: plane by plane, from the top."""
-    extent = scan.extent
-    for plane in range(scan.planes):
-        for top in range(0, extent.rows, _BLOCK_ROWS):
-            rows = min(_BLOCK_ROWS, extent.rows - top)
-            yield plane, Region(top, 0, rows, extent.cols)
 
 
 def _silent(_source: Path, _done: int, _total: int) -> None:

@@ -94,7 +94,7 @@ def test_masks_keep_the_size_of_the_scan(
     assert written.overlay is not None
     with Image.open(written.overlay) as overlay:
         assert overlay.size == (shape[1], shape[0])
-    assert len(_visible(tmp_path / "out")) == len(written.masks) + 1
+    assert len(_visible(tmp_path / "out")) == len(written.paths)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
@@ -183,7 +183,9 @@ def test_one_bad_file_does_not_stop_the_others(
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert str(bad) in str(outcomes[1].error)
     assert str(bad) in caplog.text
-    names = ["a.png", "a_overlay.png", "c.png", "c_overlay.png"]
+    names = [
+        f"{stem}{end}" for stem in "ac" for end in (".json", ".png", "_overlay.png")
+    ]
     assert sorted(path.name for path in _visible(out)) == names
 
 
@@ -197,7 +199,7 @@ def test_overlays_can_be_left_out(tmp_path: Path) -> None:
     )
     assert outcome.written is not None
     assert outcome.written.overlay is None
-    assert [path.name for path in _visible(tmp_path / "out")] == ["a.png"]
+    assert [path.name for path in _visible(tmp_path / "out")] == ["a.json", "a.png"]
 
 
 def test_a_prediction_never_writes_over_its_scan(tmp_path: Path) -> None:
@@ -273,7 +275,7 @@ def test_inference_knows_no_lightning() -> None:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -36,7 +36,7 @@ def test_whole_rows_survive_and_a_torn_one_is_cut_off(
 def test_rows_can_be_taken_back(tmp_path: Path) -> None:
     with Spool(tmp_path / "deep" / "a", row_shape=(3,), dtype=np.uint8) as spool:
         spool.append(np.full((4, 3), 7, np.uint8))
-        spool.keep(2)
+        spool.resize(2)
         assert spool.rows == 2
         spool.append(np.full((1, 3), 9, np.uint8))
         assert spool.read(1, 2).tolist() == [[7, 7, 7], [9, 9, 9]]

@@ -32,7 +32,6 @@ def _method(*, batch_size: int = 1) -> Method:
         model_sha256="ab" * 32,
         config_sha256="cd" * 32,
         runtime="torch cpu bf16",
-        precision="bf16",
     )
 
 
@@ -102,7 +101,6 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
             "model_sha256": "ab" * 32,
             "config_sha256": "cd" * 32,
             "runtime": "torch cpu bf16",
-            "precision": "bf16",
             "tile": 256,
             "overlap": 0.5,
             "blend": "gaussian",

@@ -1,5 +1,6 @@
 """Outputs are made once, whole, and the same after an interruption as without one."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from segx.config import InferenceConfig
+from segx.config import CleaningConfig, InferenceConfig
 from segx.errors import SegxError
 from segx.inference.outputs import Wanted
 from segx.inference.predictor import Predictor
@@ -117,11 +118,40 @@ def test_maps_hold_the_probabilities_and_their_entropy(tmp_path: Path) -> None:
     source = _scan(tmp_path / "a.png")
     predictor = predictor_with(model(LAYERS), Identity())
     written = predict_file(predictor, source, tmp_path / "out", wanted=_ALL)
-    probabilities, uncertainty = (tifffile.imread(path) for path in written.extras)
+    probabilities, uncertainty = (tifffile.imread(path) for path in written.extras[1:])
     with open_scan(source) as scan:
         truth = np.moveaxis(scan.read_all(), 2, 0) / np.float32(255)
     assert np.abs(probabilities - truth).max() < 1e-3  # half precision on the way
     assert np.abs(uncertainty - entropy(probabilities, LAYERS)).max() < 1e-3
+
+
+def test_a_mask_is_cleaned_the_same_in_memory_and_on_disk(tmp_path: Path) -> None:
+    cleaning = CleaningConfig(min_size_px=12, fill_holes=True)
+    inference = InferenceConfig(tile=32, overlap=0.25, cleaning=cleaning)
+    source = _scan(tmp_path / "a.png")
+    raw = _predictor(_Counting()).predict(source)
+    cleaned = predictor_with(model(THREE, inference=inference), Brightness())
+    mask = cleaned.predict(source)
+    assert not np.array_equal(mask, raw)
+    written = predict_file(cleaned, source, tmp_path / "out")
+    with open_scan(written.masks[0], as_mask=True) as scan:
+        assert np.array_equal(scan.read_all()[..., 0], mask)
+    assert not list((tmp_path / "out").glob(".segx/*.spool"))
+    counts = json.loads((tmp_path / "out" / "a.json").read_text())["classes"]
+    assert [item["pixels"] for item in counts] == [(mask == 1).sum(), (mask == 2).sum()]
+    assert counts[0]["components"] is not None
+
+
+def test_polygons_are_written_on_demand(tmp_path: Path) -> None:
+    source = _scan(tmp_path / "a.png")
+    predictor = _predictor(_Counting())
+    written = predict_file(
+        predictor, source, tmp_path / "out", wanted=Wanted(polygons=True)
+    )
+    assert written.extras[1] == tmp_path / "out" / "a.geojson"
+    features = json.loads(written.extras[1].read_text())["features"]
+    names = {item["properties"]["classification"]["name"] for item in features}
+    assert names == {"cytoplasm", "nucleus"}
 
 
 def test_a_scan_is_written_while_the_next_is_predicted_and_errors_keep_their_place(
