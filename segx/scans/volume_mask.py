@@ -1,0 +1,100 @@
+"""A mask as a NIfTI, NRRD or MetaImage volume, in the place and order of its scan."""
+
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.atomic import replacing
+from segx.errors import ScanError
+from segx.geometry import Space
+from segx.labels import Labels
+from segx.scans.itk import image_io, simpleitk
+from segx.scans.scan import Scan
+from segx.scans.sink import MaskSink
+from segx.scans.suffix import class_files
+from segx.scans.volume import VolumeScan
+
+__all__ = ["VolumeMask"]
+
+
+class VolumeMask(MaskSink):
+    """A volume of ids, uint8; of a multilabel mask one file a class, see `class_files`.
+
+    It has the scan's spacing, origin and directions, and its stored order of axes,
+    along whichever axis the scan was cut. A scan without a place in the patient gets
+    its pixel size, or 1 mm. Bands are spooled to an unnamed file in the same folder;
+    SimpleITK writes the volume from there, compressed, and what it wrote is read back.
+    """
+
+    holds_planes: ClassVar[bool] = True
+
+    @classmethod
+    def files(cls, path: Path, labels: Labels) -> tuple[Path, ...]:
+        """The file itself, or one a class of a multilabel mask."""
+        return class_files(path, labels)
+
+    def _open(self, files: ExitStack, *, like: Scan) -> None:
+        simpleitk(self.path)  # its absence shall be told before hours of prediction
+        height, width = like.spacing_mm or (1.0, 1.0)
+        self._space = like.space or Space((1.0, height, width))
+        self._order = (0, 1, 2)
+        self._is_picture = False
+        if isinstance(like, VolumeScan):
+            self._order = like.order
+            self._is_picture = like.header.is_picture
+        self._temporaries = [
+            files.enter_context(replacing(path)) for path in self.paths
+        ]
+        spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 — `files` closes it
+        self._spool = files.enter_context(spool)
+
+    def _append(self, mask: NDArray[np.uint8]) -> None:
+        self._spool.write(mask.data)
+
+    def _finish(self) -> None:
+        self._spool.flush()
+        shape = (self.planes, self.extent.rows, self.extent.cols, len(self.paths))
+        spooled = np.memmap(self._spool, np.uint8, "r", shape=shape)
+        stored = spooled.transpose(*np.argsort(self._order), 3)
+        for index, temporary in enumerate(self._temporaries):
+            self._write_volume(temporary, np.ascontiguousarray(stored[..., index]))
+
+    def _write_volume(self, temporary: Path, stored: NDArray[np.uint8]) -> None:
+        """Write one volume, (planes, rows, cols) in stored order, and read it back."""
+        sitk = simpleitk(self.path)
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO(image_io(self.path))
+        writer.SetUseCompression(True)
+        writer.SetFileName(str(temporary))
+        try:
+            writer.Execute(self._image(sitk, stored))
+        except RuntimeError as error:
+            reason = str(error).strip().rpartition("\n")[2].rstrip(".")
+            raise OSError(reason) from error
+        # On a full disk SimpleITK writes half a NIfTI file and says nothing.
+        try:
+            with VolumeScan(temporary) as scan:
+                is_whole = all(
+                    np.array_equal(scan.read_all(plane=plane)[..., 0], stored[plane])
+                    for plane in range(scan.planes)
+                )
+        except ScanError as error:
+            raise OSError("it was not written to its end; is the disk full?") from error
+        if not is_whole:
+            raise OSError("what was written is not what is read back")
+
+    def _image(self, sitk: Any, stored: NDArray[np.uint8]) -> Any:
+        """The volume with its place as SimpleITK counts: columns first."""
+        first, second, third = np.argsort(self._order)
+        space = self._space.reordered((int(first), int(second), int(third)))
+        axes = 2 if self._is_picture else 3
+        matrix = np.transpose(space.directions[::-1])  # one column an axis
+        image = sitk.GetImageFromArray(stored[0] if self._is_picture else stored)
+        image.SetSpacing(space.spacing_mm[::-1][:axes])
+        image.SetOrigin(space.origin_mm[:axes])
+        image.SetDirection(matrix[:axes, :axes].ravel().tolist())
+        return image
