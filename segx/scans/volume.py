@@ -48,21 +48,28 @@ class VolumeScan(Scan):
                 "the slowest first."
             )
         with reading(path):
-            self.header = read_volume_header(path)
+            header = read_volume_header(path)
+        if header.is_picture and axis != 0:
+            raise ScanError(
+                f"{path} can't be cut along axis {axis}: it is a single plane. Take "
+                "axis 0."
+            )
+        self.header = header
         self.order = _ORDERS[axis]
         """The stored axes that are the scan's planes, rows and columns."""
         self._as_mask = as_mask
         self._voxels: NDArray[Any] | None = None
         self._is_closed = False
-        planes, rows, cols = (self.header.shape[stored] for stored in self.order)
-        dtype = self.header.dtype
+        planes, rows, cols = (header.shape[stored] for stored in self.order)
+        dtype, space = header.dtype, header.space
         super().__init__(
             path,
             extent=Extent(rows, cols),
-            channels=self.header.layout.channels,
+            channels=header.layout.channels,
             dtype=np.dtype(np.int64) if as_mask and dtype.kind == "f" else dtype,
             planes=planes,
-            space=self.header.space.reordered(self.order),
+            spacing_mm=space.pixel_mm,
+            space=None if header.is_picture else space.reordered(self.order),
         )
 
     def close(self) -> None:
@@ -123,4 +130,4 @@ def _inflate(file: BinaryIO, size: int) -> NDArray[np.uint8]:
                 return inflated
             if stream.eof:
                 stream = zlib.decompressobj(_GZIP_OR_ZLIB)
-    raise EOFError(f"its compressed voxels end after {filled} of {size} bytes")
+    raise EOFError(f"the compressed voxels break off after {filled} of {size} bytes")

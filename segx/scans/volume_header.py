@@ -76,7 +76,7 @@ def read_volume_header(path: Path) -> VolumeHeader:
     layout = read_layout(path)
     sizes = (*layout.sizes, 1)[:3]
     seen = _Seen.of(path)
-    itk_sizes = (*seen.sizes, 1)[:3]
+    itk_sizes = (*seen.sizes, 1, 1)[:3]
     if itk_sizes != sizes or seen.dtype.kind not in "iuf":
         raise ScanError(
             f"{path} holds {sizes} voxels by its header, and {itk_sizes} of type "
@@ -92,7 +92,7 @@ def read_volume_header(path: Path) -> VolumeHeader:
         stored_dtype=stored_dtype,
         dtype=_scaled_dtype(layout, stored_dtype),
         space=seen.space(path),
-        is_picture=len(seen.sizes) == 2,
+        is_picture=len(seen.sizes) < 3,
     )
     return _with_offset(path, header)
 
@@ -167,8 +167,8 @@ class _Seen:
         matrix = np.eye(3)  # one column an axis
         every = np.reshape(self.direction, (len(self.sizes), -1))
         matrix[:axes, :axes] = every[:axes, :axes]
-        spacing = (*self.spacing, 1.0)[:3]
-        origin = (*self.origin, 0.0)[:3]
+        spacing = (*self.spacing, 1.0, 1.0)[:3]
+        origin = (*self.origin, 0.0, 0.0)[:3]
         is_placed = np.all(np.isfinite([*spacing, *origin])) and min(spacing) > 0
         skew = np.abs(matrix.T @ matrix - np.eye(3)).max()
         if not (is_placed and skew <= _SKEW):

@@ -3,7 +3,7 @@
 import gzip
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,16 @@ _NIFTI_TYPES = {
 }
 _MOST_HEADER_BYTES = 2**20
 _NRRD_DOMAINS = ("domain", "space", "time", "none", "???")
+_METAIMAGE_PLACE = (
+    "ElementSpacing",
+    "ElementSize",
+    "TransformMatrix",
+    "Rotation",
+    "Orientation",
+    "Offset",
+    "Position",
+    "Origin",
+)
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ def _nifti(path: Path, *, is_compressed: bool) -> VoxelLayout:
             f"{path} stores values of NIfTI type {code}. Allowed are whole and "
             "floating numbers of up to 64 bits, RGB and RGBA. Convert it."
         )
-    _refuse_unplaced(path, head, order)
+    _refuse_unplaced_nifti(path, head, order)
     axes, *sizes = struct.unpack_from(f"{order}8h", head, 40)
     if not 1 <= axes <= len(sizes):
         raise _damaged(path, f"it has {axes} axes")
@@ -138,20 +148,14 @@ def _nifti_scale(head: bytes, order: str) -> tuple[float, float] | None:
     return None if (factor, summand) == (1, 0) else (factor, summand)
 
 
-def _refuse_unplaced(path: Path, head: bytes, order: str) -> None:
-    """Refuse numbers that are none in the spacing and the place of the voxels.
-
-    SimpleITK would put 1 mm and the origin in their stead.
-    """
+def _refuse_unplaced_nifti(path: Path, head: bytes, order: str) -> None:
+    """Refuse what is no number in those fields that say where the voxels lie."""
     by_quaternion, by_matrix = struct.unpack_from(f"{order}2h", head, 252)
-    numbers = {"spacing": struct.unpack_from(f"{order}3f", head, 80)}
-    if by_quaternion > 0:
-        numbers["qform"] = struct.unpack_from(f"{order}6f", head, 256)
-    if by_matrix > 0:
-        numbers["sform"] = struct.unpack_from(f"{order}12f", head, 280)
-    for name, values in numbers.items():
-        if not all(map(math.isfinite, values)):
-            raise _unplaced(path, f"its {name} is {values}")
+    fields = [(80, 3)]  # offset and count: spacing, quaternion and matrix
+    fields += [(256, 6)] if by_quaternion > 0 else []
+    fields += [(280, 12)] if by_matrix > 0 else []
+    for offset, count in fields:
+        _refuse_unplaced(path, struct.unpack_from(f"{order}{count}f", head, offset))
 
 
 def _nrrd(path: Path) -> VoxelLayout:
@@ -169,12 +173,26 @@ def _nrrd(path: Path) -> VoxelLayout:
     skip = _whole(path, fields.get("byteskip", "0"))[0]
     if skip < -1 or (skip == -1 and is_compressed):
         raise _damaged(path, f"{skip} bytes are to be skipped")
-    placing = f"{fields.get('spacings')} {fields.get('spacedirections')}".lower()
-    if "nan" in placing:
-        raise _unplaced(path, f"its spacing is {placing.replace('none', '').strip()}")
     name = fields.get("datafile")
-    data = _detached(path, name) if name else path
-    sizes = list(_whole(path, _need(path, fields, "sizes")))
+    start = 0 if name else begin
+    sizes, channel_axis = _nrrd_axes(path, fields)
+    return VoxelLayout(
+        data=_detached(path, name) if name else path,
+        offset=None if skip == -1 else start + (0 if is_compressed else skip),
+        is_compressed=is_compressed,
+        byte_order=">" if fields.get("endian", "").lower() == "big" else "<",
+        sizes=tuple(n for axis, n in enumerate(sizes) if axis != channel_axis),
+        channels=1 if channel_axis is None else sizes[channel_axis],
+        skip=skip if is_compressed else 0,
+        is_planar=channel_axis is not None and channel_axis > 0,
+    )
+
+
+def _nrrd_axes(
+    path: Path, fields: dict[str, str]
+) -> tuple[tuple[int, ...], int | None]:
+    """Size of each axis, and which of them holds the values of a voxel, if one does."""
+    sizes = _whole(path, _need(path, fields, "sizes"))
     kinds = fields.get("kinds", "").lower().split() or ["domain"] * len(sizes)
     inner = [axis for axis, kind in enumerate(kinds) if kind not in _NRRD_DOMAINS]
     if len(kinds) != len(sizes) or inner not in ([], [0], [len(sizes) - 1]):
@@ -182,18 +200,11 @@ def _nrrd(path: Path) -> VoxelLayout:
             f"{path} has axes of sizes {_times(sizes)} and kinds {', '.join(kinds)}. "
             "One axis may hold channels, the first or the last. Convert it."
         )
-    is_planar = bool(inner) and inner != [0]
-    channels = sizes.pop(inner[0]) if inner else 1
-    start = begin * (data == path) + skip
-    return VoxelLayout(
-        data=data,
-        offset=None if skip == -1 else start,
-        is_compressed=is_compressed,
-        byte_order=">" if fields.get("endian", "").lower() == "big" else "<",
-        sizes=tuple(sizes),
-        channels=channels,
-        is_planar=is_planar,
-    )
+    spacings = fields.get("spacings", "").split()  # that of channels is no number
+    told = [text for axis, text in enumerate(spacings) if axis not in inner]
+    told += [fields.get(name, "") for name in ("spacedirections", "spaceorigin")]
+    _refuse_unplaced(path, told)
+    return sizes, inner[0] if inner else None
 
 
 def _nrrd_fields(path: Path, file: BinaryIO) -> Iterator[tuple[str, str]]:
@@ -233,6 +244,7 @@ def _metaimage(path: Path) -> VoxelLayout:
         _need(path, fields, name)
     if fields.get("BinaryData", "True").lower() == "false":
         raise ScanError(f"{path} holds numbers as text. Save it with binary data.")
+    _refuse_unplaced(path, [fields.get(name, "") for name in _METAIMAGE_PLACE])
     name = _need(path, fields, "ElementDataFile")
     is_local = name.lower() == "local"
     is_compressed = fields.get("CompressedData", "").lower() == "true"
@@ -299,8 +311,11 @@ def _damaged(path: Path, found: str) -> ScanError:
     return ScanError(f"{path} is damaged or cut short: {found}. Copy it again.")
 
 
-def _unplaced(path: Path, found: str) -> ScanError:
-    return ScanError(
-        f"{path} does not say where its voxels lie: {found}. Give it a spacing and a "
-        "place in mm."
-    )
+def _refuse_unplaced(path: Path, told: Iterable[object]) -> None:
+    """Refuse a NaN in a spacing or place: SimpleITK puts 1 mm or 0 in its stead."""
+    text = " ".join(map(str, told)).strip()
+    if any(word in text.lower() for word in ("nan", "inf")):
+        raise ScanError(
+            f"{path} does not say where its voxels lie: its header has the numbers "
+            f"{text}. Give it a spacing and a place in mm."
+        )

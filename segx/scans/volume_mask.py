@@ -3,6 +3,7 @@
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,10 +43,10 @@ class VolumeMask(MaskSink):
         height, width = like.spacing_mm or (1.0, 1.0)
         self._space = like.space or Space((1.0, height, width))
         self._order = (0, 1, 2)
-        self._is_picture = False
+        self._axes = 3
         if isinstance(like, VolumeScan):
-            self._order = like.order
-            self._is_picture = like.header.is_picture
+            self._space, self._order = like.header.space, like.order
+            self._axes = 2 if like.header.is_picture else 3
         self._temporaries = [
             files.enter_context(replacing(path)) for path in self.paths
         ]
@@ -64,7 +65,7 @@ class VolumeMask(MaskSink):
             self._write_volume(temporary, np.ascontiguousarray(stored[..., index]))
 
     def _write_volume(self, temporary: Path, stored: NDArray[np.uint8]) -> None:
-        """Write one volume, (planes, rows, cols) in stored order, and read it back."""
+        """Write one volume, (planes, rows, cols) in stored order."""
         sitk = simpleitk(self.path)
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(image_io(self.path))
@@ -76,25 +77,27 @@ class VolumeMask(MaskSink):
             reason = str(error).strip().rpartition("\n")[2].rstrip(".")
             raise OSError(reason) from error
         # On a full disk SimpleITK writes half a NIfTI file and says nothing.
-        try:
-            with VolumeScan(temporary) as scan:
-                is_whole = all(
-                    np.array_equal(scan.read_all(plane=plane)[..., 0], stored[plane])
-                    for plane in range(scan.planes)
-                )
-        except ScanError as error:
-            raise OSError("it was not written to its end; is the disk full?") from error
-        if not is_whole:
-            raise OSError("what was written is not what is read back")
+        if not _holds(temporary, stored):
+            raise OSError("it can't be read back whole; is the disk full?")
 
-    def _image(self, sitk: Any, stored: NDArray[np.uint8]) -> Any:
+    def _image(self, sitk: ModuleType, stored: NDArray[np.uint8]) -> Any:
         """The volume with its place as SimpleITK counts: columns first."""
-        first, second, third = np.argsort(self._order)
-        space = self._space.reordered((int(first), int(second), int(third)))
-        axes = 2 if self._is_picture else 3
+        space, axes = self._space, self._axes
         matrix = np.transpose(space.directions[::-1])  # one column an axis
-        image = sitk.GetImageFromArray(stored[0] if self._is_picture else stored)
+        image = sitk.GetImageFromArray(stored if axes == 3 else stored[0])
         image.SetSpacing(space.spacing_mm[::-1][:axes])
         image.SetOrigin(space.origin_mm[:axes])
         image.SetDirection(matrix[:axes, :axes].ravel().tolist())
         return image
+
+
+def _holds(path: Path, stored: NDArray[np.uint8]) -> bool:
+    """Whether a file holds these values, (planes, rows, cols), and is whole."""
+    try:
+        with VolumeScan(path) as scan:
+            return all(
+                np.array_equal(scan.read_all(plane=plane)[..., 0], stored[plane])
+                for plane in range(scan.planes)
+            )
+    except ScanError:
+        return False
