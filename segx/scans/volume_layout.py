@@ -240,8 +240,10 @@ def _metaimage(path: Path) -> VoxelLayout:
             if name.strip() == "ElementDataFile":
                 break
         begin = file.tell()
-    for name in ("NDims", "ElementType"):
-        _need(path, fields, name)
+    _need(path, fields, "ElementType")
+    sizes = _whole(path, _need(path, fields, "DimSize"))
+    if _whole(path, _need(path, fields, "NDims")) != (len(sizes),):
+        raise _damaged(path, f"it has {fields['NDims']} axes of sizes {_times(sizes)}")
     if fields.get("BinaryData", "True").lower() == "false":
         raise ScanError(f"{path} holds numbers as text. Save it with binary data.")
     _refuse_unplaced(path, [fields.get(name, "") for name in _METAIMAGE_PLACE])
@@ -260,7 +262,7 @@ def _metaimage(path: Path) -> VoxelLayout:
         offset=None if skip == -1 else skip + begin * is_local,
         is_compressed=is_compressed,
         byte_order=">" if is_big else "<",
-        sizes=_whole(path, _need(path, fields, "DimSize")),
+        sizes=sizes,
         channels=_whole(path, fields.get("ElementNumberOfChannels", "1"))[0],
     )
 

@@ -250,7 +250,11 @@ def _refused(path: Path) -> None:
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.999])
 def test_a_file_cut_short_is_refused_and_named(
-    tmp_path: Path, suffix: str, share: float, compress: bool
+    tmp_path: Path,
+    suffix: str,
+    share: float,
+    compress: bool,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     path = Volume(noise(20, 15, 15)).write(tmp_path / f"v{suffix}", compress=compress)
     for part in tmp_path.iterdir():
@@ -261,6 +265,7 @@ def test_a_file_cut_short_is_refused_and_named(
         part.write_bytes(whole[:kept])
         _refused(path)
         part.write_bytes(whole)
+    assert capfd.readouterr() == ("", ""), "libraries print from C++"
 
 
 @pytest.mark.parametrize("suffix", [".nii.gz", ".nrrd", ".mha"])

@@ -173,6 +173,19 @@ def test_slightly_skewed_axes_are_kept_by_nrrd_and_told_apart_by_none(
             assert np.allclose(found, volume.direction, atol=1e-3)
 
 
+def test_bands_of_a_volume_come_plane_after_plane(tmp_path: Path) -> None:
+    sink = create_mask(tmp_path / "m.nrrd", like=_Stack(planes=2), labels=_LABELS)
+    whole, ids = Region(0, 0, 4, 5), np.ones((4, 5), np.uint8)
+    with pytest.raises(
+        ScanError, match="the next band begins at row 0 of 4 in plane 0"
+    ):
+        sink.write(whole, ids, plane=1)
+    sink.write(whole, ids)
+    with pytest.raises(ScanError, match="4 of 4 rows of plane 0 were written"):
+        sink.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_simpleitk_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
