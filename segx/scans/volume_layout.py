@@ -109,7 +109,7 @@ def _nifti(path: Path, *, is_compressed: bool) -> VoxelLayout:
             f"{path} is no NIfTI-1 file: its header's size is {size}, its mark "
             f"{head[344:348]!r}. Correct its name, or save it as NIfTI-1 in one file."
         )
-    code, _ = struct.unpack_from(f"{order}2h", head, 70)
+    (code,) = struct.unpack_from(f"{order}h", head, 70)
     if code not in _NIFTI_TYPES:
         raise ScanError(
             f"{path} stores values of NIfTI type {code}. Allowed are whole and "
@@ -305,7 +305,7 @@ def _whole(path: Path, text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def _times(sizes: tuple[int, ...] | list[int]) -> str:
+def _times(sizes: Iterable[int]) -> str:
     return "x".join(map(str, sizes))
 
 

@@ -25,7 +25,7 @@ nib = pytest.importorskip("nibabel", reason="the independent reader of NIfTI")
 AXES = (0, 1, 2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     volume=volumes(),
     suffix=st.sampled_from(SUFFIXES),
@@ -45,7 +45,7 @@ def test_planes_are_what_numpy_sees_along_the_axis(
     assert found.shape[:3] == (scan.planes, scan.extent.rows, scan.extent.cols)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     volume=volumes(channels=False),
     suffix=st.sampled_from(SUFFIXES),
