@@ -19,8 +19,9 @@ def replacing(path: Path) -> Iterator[Path]:
     it is removed, and an older `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(path.suffixes[-2:])  # both parts: writers look for .nii.gz
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        prefix=f".{path.stem}-", suffix=suffix, dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)

@@ -9,6 +9,7 @@ from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
 from segx.scans.files import mask_files
+from segx.scans.suffix import split_suffix
 
 __all__ = [
     "Outcome",
@@ -19,7 +20,12 @@ __all__ = [
     "prepare_folder",
 ]
 
-_KEPT_SUFFIXES = (".tif", ".tiff")
+_SUFFIXES = {
+    **{kept: kept for kept in (".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha")},
+    ".nhdr": ".nrrd",  # two files would not appear at once
+    ".mhd": ".mha",
+}
+"""What the mask of a scan ends in; other masks are PNG."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +98,9 @@ class OutputPlan:
 
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
-        """Name the outputs after the scan: PNG, or TIFF for TIFF."""
-        suffix = source.suffix.lower()
-        suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"
-        return cls(out / f"{source.stem}{suffix}", source.stem)
+        """Name the outputs after the scan: PNG, or the scan's own format if it can."""
+        stem, suffix = split_suffix(source)
+        return cls(out / f"{stem}{_SUFFIXES.get(suffix.lower(), '.png')}", stem)
 
     @property
     def overlay(self) -> Path:

@@ -12,22 +12,35 @@ from segx.scans.polygons import Polygons
 from segx.scans.raster import RasterScan
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
+from segx.scans.suffix import split_suffix
 from segx.scans.tiff import TiffScan
+from segx.scans.volume import VolumeScan
+from segx.scans.volume_mask import VolumeMask
 
 __all__ = ["IMAGE_SUFFIXES", "create_mask", "mask_files", "open_scan", "scan_files"]
 
-_READERS: dict[str, type[RasterScan] | type[TiffScan]] = {
+_READERS: dict[str, type[RasterScan] | type[TiffScan] | type[VolumeScan]] = {
     ".png": RasterScan,
     ".jpg": RasterScan,
     ".jpeg": RasterScan,
     ".bmp": RasterScan,
     ".tif": TiffScan,
     ".tiff": TiffScan,
+    ".nii": VolumeScan,
+    ".nii.gz": VolumeScan,
+    ".nrrd": VolumeScan,
+    ".nhdr": VolumeScan,
+    ".mha": VolumeScan,
+    ".mhd": VolumeScan,
 }
-_WRITERS: dict[str, type[IndexedPng] | type[LabelTiff] | type[Polygons]] = {
+_WRITERS: dict[str, type[MaskSink]] = {
     ".png": IndexedPng,
     ".tif": LabelTiff,
     ".tiff": LabelTiff,
+    ".nii": VolumeMask,
+    ".nii.gz": VolumeMask,
+    ".nrrd": VolumeMask,
+    ".mha": VolumeMask,
     ".geojson": Polygons,
 }
 
@@ -35,24 +48,36 @@ IMAGE_SUFFIXES = tuple(_READERS)
 """Suffixes of the files that can be read, in lower case."""
 
 
-def open_scan(path: Path, *, as_mask: bool = False) -> Scan:
+def open_scan(path: Path, *, as_mask: bool = False, axis: int = 0) -> Scan:
     """Open an image; only its headers are read.
 
     Args:
         path: A file with one of `IMAGE_SUFFIXES`.
         as_mask: Read a palette's indices instead of its colours.
+        axis: Of a volume, the stored axis along which planes follow each other: 0 is
+            the slowest.
 
     Raises:
-        ScanError: If the file is missing, damaged, or of a kind that can't be read.
+        ScanError: If the file is missing, damaged, or of a kind that can't be read; or
+            if another axis is asked of what is no volume.
     """
-    return _READERS[_known_suffix(path, _READERS, verb="read")](path, as_mask=as_mask)
+    reader = _READERS[_known_suffix(path, _READERS, verb="read")]
+    if issubclass(reader, VolumeScan):
+        return reader(path, as_mask=as_mask, axis=axis)
+    if axis != 0:
+        raise ScanError(
+            f"{path} can't be cut along axis {axis}: only volumes can, which end in "
+            ".nii, .nii.gz, .nrrd, .nhdr, .mha or .mhd. Take axis 0."
+        )
+    return reader(path, as_mask=as_mask)
 
 
 def create_mask(path: Path, *, like: Scan, labels: Labels) -> MaskSink:
     """Start to write the mask of a scan; the file appears when the sink is closed.
 
     Args:
-        path: Where to, with suffix .png, .tif, .tiff or .geojson.
+        path: Where to; the suffix says how: .png, .tif, .tiff, .nii, .nii.gz, .nrrd,
+            .mha or .geojson.
         like: The scan, whose size and pixel size the mask takes.
         labels: What the mask's values mean, and their colours.
 
@@ -101,7 +126,7 @@ def _images_in(folder: Path) -> list[Path]:
     images = [
         entry
         for entry in entries
-        if entry.suffix.lower() in _READERS
+        if split_suffix(entry)[1].lower() in _READERS
         and not entry.name.startswith(".")
         and entry.is_file()
     ]
@@ -115,7 +140,7 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _known_suffix(path: Path, table: Iterable[str], *, verb: str) -> str:
     """The suffix in lower case, if the table has it."""
-    suffix = path.suffix.lower()
+    suffix = split_suffix(path)[1].lower()
     if suffix not in table:
         raise ScanError(
             f"{path} can't be {verb}: {suffix or 'no suffix'} is not one of "
