@@ -1,5 +1,6 @@
 """How large a pixel is, by OME, by ImageJ, by the scanner's maker, or by the tags."""
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -85,10 +86,9 @@ def _of_ome(xml: str) -> PixelSize:
 
 
 def _of_ome_axis(pixels: dict[str, Any], axis: str) -> float | None:
-    size = pixels.get(f"PhysicalSize{axis}")
     unit = MM.get(str(pixels.get(f"PhysicalSize{axis}Unit", "µm")))
-    known = isinstance(size, int | float) and size > 0 and unit is not None
-    return size * unit if known else None
+    size = _positive(pixels.get(f"PhysicalSize{axis}"))
+    return None if size is None or unit is None else size * unit
 
 
 def _of_imagej(metadata: dict[str, Any], page: TiffPage) -> PixelSize:
@@ -97,9 +97,16 @@ def _of_imagej(metadata: dict[str, Any], page: TiffPage) -> PixelSize:
     across, down = page.resolution
     if unit is None or min(across, down) <= 0:
         return _of_tags(page)
-    spacing = metadata.get("spacing")
-    deep = isinstance(spacing, int | float) and spacing > 0
-    return PixelSize((unit / down, unit / across), spacing * unit if deep else None)
+    spacing = _positive(metadata.get("spacing"))
+    plane_mm = None if spacing is None else spacing * unit
+    return PixelSize((unit / down, unit / across), plane_mm)
+
+
+def _positive(value: object) -> float | None:
+    """A length that makes sense, else None."""
+    if isinstance(value, int | float) and 0 < value < math.inf:
+        return float(value)
+    return None
 
 
 def _of_tags(page: TiffPage) -> PixelSize:
