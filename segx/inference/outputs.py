@@ -8,11 +8,21 @@ from pathlib import Path
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
-from segx.scans.files import mask_files
+from segx.scans.files import mask_files, scan_suffix
+from segx.scans.slide import SLIDE_SUFFIXES
 
 __all__ = ["Outcome", "OutputPlan", "PredictedFile", "plan_outputs", "prepare_folder"]
 
-_KEPT_SUFFIXES = (".tif", ".tiff")
+# The format of a scan → that of its mask; of any other, PNG.
+_MASK_SUFFIXES = {
+    ".tif": ".tif",
+    ".tiff": ".tiff",
+    ".ome.tif": ".ome.tif",
+    ".ome.tiff": ".ome.tiff",
+    **dict.fromkeys(SLIDE_SUFFIXES, ".ome.tif"),
+    ".zarr": ".ome.zarr",
+    ".ome.zarr": ".ome.zarr",
+}
 
 
 @dataclass(frozen=True)
@@ -57,10 +67,11 @@ class OutputPlan:
 
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
-        """Name the outputs after the scan: PNG, or TIFF for TIFF."""
-        suffix = source.suffix.lower()
-        suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"
-        return cls(out / f"{source.stem}{suffix}", out / f"{source.stem}_overlay.png")
+        """Name the outputs after the scan: PNG, or the scan's own format."""
+        suffix = scan_suffix(source)
+        stem = source.name[: len(source.name) - len(suffix)]
+        mask = out / f"{stem}{_MASK_SUFFIXES.get(suffix, '.png')}"
+        return cls(mask, out / f"{stem}_overlay.png")
 
 
 def prepare_folder(out: Path) -> Path:

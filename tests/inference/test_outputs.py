@@ -17,11 +17,17 @@ _OUT = Path("out")
         ("a.bmp", "a.png"),
         ("a.tif", "a.tif"),
         ("deep/a.b.TIFF", "a.b.tiff"),
+        ("a.ome.tif", "a.ome.tif"),
+        ("a.b.OME.TIFF", "a.b.ome.tiff"),
+        ("a.svs", "a.ome.tif"),
+        ("a.b.ndpi", "a.b.ome.tif"),
+        ("a.zarr", "a.ome.zarr"),
+        ("a.ome.zarr", "a.ome.zarr"),
     ],
 )
 def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
     plan = OutputPlan.of(Path(source), _OUT)
-    overlay = f"{Path(mask).stem}_overlay.png"
+    overlay = f"{Path(mask).stem.removesuffix('.ome')}_overlay.png"
     assert plan == OutputPlan(_OUT / mask, _OUT / overlay)
 
 
