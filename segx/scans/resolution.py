@@ -16,6 +16,7 @@ __all__ = ["ResolvedScan", "at_resolution"]
 
 _logger = logging.getLogger(__name__)
 
+_PIECE = 2**22  # stored pixels that are resized at once
 _SAME = 0.01  # levels whose pixels differ by less from what is wanted are taken as it
 
 
@@ -127,6 +128,9 @@ class ResolvedScan(Scan):
         top, bottom = self._rows.reach(region.top, region.bottom)
         left, right = self._cols.reach(region.left, region.right)
         source = Region(top, left, bottom - top, right - left)
+        if source.extent.pixels > _PIECE and region.extent.pixels > 1:
+            parts = [self._read(half, plane=plane, level=0) for half in _halves(region)]
+            return np.concatenate(parts, axis=0 if region.rows > 1 else 1)
         pixels = self._scan.read(source, plane=plane, level=self._level)
         exact = np.float64 if self.dtype.itemsize > 2 else np.float32
         values: NDArray[Any] = pixels.astype(exact)
@@ -179,6 +183,19 @@ class _Filter:
         for tap in range(1, len(weights)):
             made += values[first + tap] * weights[tap].reshape(shape)
         return made
+
+
+def _halves(region: Region) -> tuple[Region, Region]:
+    """Two halves, one below the other, or side by side where there is but one row."""
+    top, left, rows, cols = region.top, region.left, region.rows, region.cols
+    if rows > 1:
+        upper = rows // 2
+        return (
+            Region(top, left, upper, cols),
+            Region(top + upper, left, rows - upper, cols),
+        )
+    first = cols // 2
+    return Region(top, left, 1, first), Region(top, left + first, 1, cols - first)
 
 
 def _at_mpp(scan: Scan, wanted_mm: float, spacing_mm: tuple[float, float]) -> Scan:

@@ -261,7 +261,7 @@ def _planes(path: Path, series: TiffPageSeries) -> tuple[tuple[StoredPage, ...],
     sizes = dict(zip(outer, series.shape, strict=False))
     channels = sizes.pop("C", 1)
     planes = math.prod(sizes.values())
-    pages = _stored_pages(series)
+    pages = _stored_pages(path, series)
     if len(pages) != planes * channels:
         raise ScanError(
             f"{path} announces {planes} planes of {channels} channels and has "
@@ -276,16 +276,21 @@ def _planes(path: Path, series: TiffPageSeries) -> tuple[tuple[StoredPage, ...],
     )
 
 
-def _stored_pages(series: TiffPageSeries) -> list[StoredPage]:
+def _stored_pages(path: Path, series: TiffPageSeries) -> list[StoredPage]:
     """The pages that a file has of a picture."""
     if series.is_truncated and series.dataoffset is not None:
         # One directory stands for all pages, whose pixels follow each other.
-        count, nbytes = math.prod(series.shape), series.keyframe.nbytes
-        count //= math.prod(series.keyframe.shape)
-        first = series.dataoffset
+        page, first = series.keyframe, series.dataoffset
+        count = math.prod(series.shape) // math.prod(page.shape)
+        end, size = first + count * page.nbytes, page.parent.filehandle.size
+        if end > size:
+            raise ScanError(
+                f"{path} is cut short: it has {size} bytes, and its {count} planes end "
+                f"at byte {end}. Copy it again."
+            )
         return [
-            StoredPage((first + index * nbytes,), (nbytes,), None)
-            for index in range(count)
+            StoredPage((offset,), (page.nbytes,), None)
+            for offset in range(first, end, page.nbytes)
         ]
     return [
         StoredPage(page.dataoffsets, page.databytecounts, page.jpegtables)

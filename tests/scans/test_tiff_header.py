@@ -104,3 +104,16 @@ def test_no_file_and_no_tiff(tmp_path: Path) -> None:
     (tmp_path / "a.tif").write_bytes(b"not a TIFF at all")
     with pytest.raises(ScanError, match=r"a\.tif can't be read"):
         TiffScan(tmp_path / "a.tif")
+
+
+def test_planes_behind_one_directory_are_counted_before_they_are_listed(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path, shaped=True) as writer:
+        stack = np.zeros((5, 20, 30), np.uint8)
+        writer.write(stack, photometric="minisblack", contiguous=True, truncate=True)
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"[5, 20", b"[9, 20"))
+    with pytest.raises(ScanError, match="its 9 planes end at byte"):
+        TiffScan(path)
