@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from tifffile import TiffFile, TiffPage
 
 from segx.errors import MissingExtraError, ScanError
 from segx.geometry import Extent, Region
 from segx.scans.damage import reading
+from segx.scans.raster import MOST_PIXELS
 from segx.scans.scan import Scan
 
 __all__ = ["SLIDE_SUFFIXES", "SlideScan"]
@@ -33,6 +35,7 @@ SLIDE_SUFFIXES = (
 )
 """Suffixes of the files that are read as whole slides."""
 
+_TIFFS = (".svs", ".svslide", ".ndpi", ".scn", ".bif")
 _TIFFSLIDE_SUFFIXES = (".svs", ".ndpi")
 _BLOCK = 1024  # pixels; how levels are cut that don't fit the full one's grid
 
@@ -59,19 +62,22 @@ class SlideScan(Scan):
         if not path.is_file():
             raise ScanError(f"There is no file {path}. Check the name.")
         self._library = _library_for(path)
+        if path.suffix.lower() in _TIFFS:
+            _refuse_implausible(path)
         with self._reading(path):
             slide: _Slide = self._library.open(path)
             levels = [Extent(rows, cols) for cols, rows in slide.level_dimensions]
             self._downsamples = slide.level_downsamples
             prefix = self._library.name
             microns = [slide.properties.get(f"{prefix}.mpp-{axis}") for axis in "yx"]
+            spacing_mm = _spacing_mm(microns)
         self._slide = slide
         super().__init__(
             path,
             extent=levels[0],
             channels=3,
             dtype=np.dtype(np.uint8),
-            spacing_mm=_spacing_mm(microns),
+            spacing_mm=spacing_mm,
             levels=tuple(levels),
         )
         self._is_open = True
@@ -137,6 +143,25 @@ class _Slide(Protocol):
     ) -> Image.Image: ...
 
     def close(self) -> None: ...
+
+
+def _refuse_implausible(path: Path) -> None:
+    """Refuse sizes that can't be true.
+
+    Where OpenSlide can't have the memory that a damaged header asks for, it ends the
+    process.
+    """
+    with reading(path), TiffFile(path, _multifile=False) as file:
+        pages = [page for page in file.pages if isinstance(page, TiffPage)]
+        for number, page in enumerate(pages):
+            tiles, offsets = math.prod(page.chunked), len(page.dataoffsets)
+            pixels = math.prod(page.chunks)
+            if page.is_tiled and (tiles > offsets or pixels > MOST_PIXELS):
+                raise ScanError(
+                    f"{path} is damaged: its page {number} of {page.imagelength}x"
+                    f"{page.imagewidth} px has {offsets} of {tiles} tiles, of "
+                    f"{pixels} values. Copy it again."
+                )
 
 
 class _Library(NamedTuple):

@@ -78,7 +78,7 @@ class ZarrScan(Scan):
         index = tuple(places[name] for name in self._names)
         array = self._arrays[level]
         with reading(self.path):
-            _refuse_cut_chunks(self.path, array, index)
+            _refuse_damaged_chunks(self.path, array, index)
             stored = np.asarray(array[index])
         left = [name for name in self._names if isinstance(places[name], slice)]
         if "c" not in left:
@@ -169,13 +169,21 @@ def _refuse_unreadable(
             )
 
 
-def _refuse_cut_chunks(
+def _refuse_damaged_chunks(
     path: Path, array: "zarr.Array[Any]", index: Sequence[slice | int]
 ) -> None:
-    """Refuse chunks shorter than they say: Blosc does not look, and reads on."""
+    """Refuse chunks that are shorter than they say: Blosc does not look, and reads on.
+
+    A chunk's first 16 bytes tell its size, unpacked from byte 4, packed from byte 12.
+    Filters before Blosc may have made it several times as large as its values.
+
+    References:
+        https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst
+    """
     kinds = {type(codec).__name__ for codec in array.compressors}
     if not kinds & {"Blosc", "BloscCodec"} or array.shards is not None:
         return
+    most = 8 * math.prod(array.chunks) * array.dtype.itemsize
     touched = [
         range(*_chunks(place, size, chunk))
         for place, size, chunk in zip(index, array.shape, array.chunks, strict=True)
@@ -188,10 +196,12 @@ def _refuse_cut_chunks(
             header = stream.read(16)
         found = file.stat().st_size
         stated = int.from_bytes(header[12:], "little")
-        if len(header) < 16 or found < stated:
+        unpacked = int.from_bytes(header[4:8], "little")
+        if len(header) < 16 or found < stated or unpacked > most:
             raise ScanError(
-                f"{path} is cut short: its chunk {file.relative_to(path)} has {found} "
-                f"of {stated} bytes. Copy it again."
+                f"{path} is damaged: its chunk {file.relative_to(path)} has {found} "
+                f"bytes, and says that it has {stated}, which hold {unpacked}. Copy it "
+                "again."
             )
 
 

@@ -156,6 +156,18 @@ def _read_all_levels(path: Path) -> None:
             scan.read(Region.whole(extent), level=level)
 
 
+@pytest.mark.parametrize("tag", ["ImageLength", "TileWidth"])
+def test_sizes_that_can_not_be_true_are_refused_before_openslide_sees_them(
+    svs: tuple[Path, list[NDArray]], tmp_path: Path, tag: str
+) -> None:
+    path = tmp_path / "a.svs"
+    path.write_bytes(svs[0].read_bytes())
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags[tag].overwrite(2**24, dtype="I")
+    with pytest.raises(ScanError, match=r"a\.svs is damaged: its page 0"):
+        SlideScan(path)
+
+
 def test_no_file_and_no_slide(tmp_path: Path) -> None:
     with pytest.raises(ScanError, match="There is no file"):
         SlideScan(tmp_path / "a.svs")

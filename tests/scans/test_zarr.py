@@ -1,4 +1,6 @@
+import contextlib
 import json
+import random
 import shutil
 import sys
 from pathlib import Path
@@ -231,6 +233,27 @@ def test_a_file_of_the_folder_cut_short_is_noticed(
 def _read_all(path: Path) -> None:
     with open_scan(path) as scan:
         scan.read_all()
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_flipped_bytes_give_an_image_or_an_error_of_ours(
+    tmp_path: Path, version: str
+) -> None:
+    dice = random.Random(0)
+    levels = [colour(40, 50)[..., 0]]
+    path = _write_ome(tmp_path / "a.zarr", levels, "yx", version=version)
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    for _ in range(60):
+        file = dice.choice(files)
+        whole = file.read_bytes()
+        damaged = bytearray(whole)
+        for _ in range(dice.choice((1, 1, 4))):
+            damaged[dice.randrange(min(len(damaged), 300))] = dice.randrange(256)
+        file.write_bytes(damaged)
+        with contextlib.suppress(ScanError):
+            _read_all(path)
+        file.write_bytes(whole)
+    _read_all(path)
 
 
 def test_a_level_outside_the_folder_is_refused(tmp_path: Path) -> None:
