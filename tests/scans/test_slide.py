@@ -138,6 +138,23 @@ def test_fixtures_of_openslide_are_read_or_refused(
         scan.read_all()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["wsi_openslide_fixtures/boxes.tiff", "tiff_pyramid_derived/he_pyramid_tiled.tif"],
+)
+def test_pyramids_of_real_tiffs_are_what_a_slide_reader_sees(
+    shared_data: Callable[[str], Path], name: str
+) -> None:
+    path = shared_data("formats") / name
+    with open_scan(path) as scan, tiffslide.TiffSlide(path) as slide:
+        sizes = tuple((extent.cols, extent.rows) for extent in scan.levels)
+        assert sizes == slide.level_dimensions
+        for level, extent in enumerate(scan.levels):
+            ours = scan.read(Region.whole(extent), level=level)
+            theirs = slide.read_region((0, 0), level, sizes[level], as_array=True)
+            assert np.array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
 def test_a_slide_cut_short_is_refused_and_named(
     svs: tuple[Path, list[NDArray]], tmp_path: Path, share: float, library: str
