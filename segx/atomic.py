@@ -2,12 +2,13 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "sha256", "write_text"]
+__all__ = ["replacing", "replacing_folder", "sha256", "write_text"]
 
 
 @contextmanager
@@ -33,6 +34,34 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes `path`'s place when the block ends well.
+
+    As `replacing` does for a file. A folder can't be renamed over one that holds files:
+    the older one is moved aside first, and brought back if the new one can't follow.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    temporary, older = aside / f"new{path.suffix}", aside / f"old{path.suffix}"
+    try:
+        temporary.mkdir()
+        yield temporary
+        for entry in (*temporary.rglob("*"), temporary):
+            _flush(entry)
+        if path.exists():
+            path.replace(older)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if older.exists():
+                older.replace(path)
+            raise
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

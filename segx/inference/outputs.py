@@ -9,6 +9,7 @@ from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
 from segx.scans.files import mask_files
+from segx.scans.slide import SLIDE_SUFFIXES
 from segx.scans.suffix import split_suffix
 
 __all__ = [
@@ -20,8 +21,21 @@ __all__ = [
     "prepare_folder",
 ]
 
+_KEPT = (
+    ".tif",
+    ".tiff",
+    ".ome.tif",
+    ".ome.tiff",
+    ".ome.zarr",
+    ".nii",
+    ".nii.gz",
+    ".nrrd",
+    ".mha",
+)
 _SUFFIXES = {
-    **{kept: kept for kept in (".tif", ".tiff", ".nii", ".nii.gz", ".nrrd", ".mha")},
+    **{kept: kept for kept in _KEPT},
+    **dict.fromkeys(SLIDE_SUFFIXES, ".ome.tif"),
+    ".zarr": ".ome.zarr",
     ".nhdr": ".nrrd",  # two files would not appear at once
     ".mhd": ".mha",
 }

@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 from segx.labels import Labels
 
-__all__ = ["class_files", "split_suffix"]
+__all__ = ["class_files", "split_suffix", "suffix_of"]
 
-_DOUBLE = (".nii.gz",)
+_DOUBLE = (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.zarr")
 
 
 def split_suffix(path: Path) -> tuple[str, str]:
@@ -24,6 +24,16 @@ def split_suffix(path: Path) -> tuple[str, str]:
         if name.lower().endswith(suffix) and len(name) > len(suffix):
             return name[: -len(suffix)], name[-len(suffix) :]
     return path.stem, path.suffix
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix by which a scan's format is known, in lower case.
+
+    Examples:
+        >>> suffix_of(Path("case.7.OME.tif")), suffix_of(Path("case.7.png"))
+        ('.ome.tif', '.png')
+    """
+    return split_suffix(path)[1].lower()
 
 
 def class_files(path: Path, labels: Labels) -> tuple[Path, ...]:

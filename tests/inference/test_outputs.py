@@ -23,12 +23,18 @@ _OUT = Path("out")
         ("a.nhdr", "a.nrrd"),
         ("a.mha", "a.mha"),
         ("a.mhd", "a.mha"),
+        ("a.ome.tif", "a.ome.tif"),
+        ("a.b.OME.TIFF", "a.b.ome.tiff"),
+        ("a.svs", "a.ome.tif"),
+        ("a.b.ndpi", "a.b.ome.tif"),
+        ("a.zarr", "a.ome.zarr"),
+        ("a.ome.zarr", "a.ome.zarr"),
     ],
 )
 def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
     plan = OutputPlan.of(Path(source), _OUT)
     assert plan.mask == _OUT / mask
-    stem = Path(mask.removesuffix(".gz")).stem
+    stem = Path(mask.removesuffix(".gz")).stem.removesuffix(".ome")
     assert plan.overlay == _OUT / f"{stem}_overlay.png"
 
 
