@@ -8,6 +8,7 @@ from pathlib import Path
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
+from segx.scans.dicom import DICOM_SUFFIXES, is_dicom
 from segx.scans.files import mask_files
 
 __all__ = ["Outcome", "OutputPlan", "PredictedFile", "plan_outputs", "prepare_folder"]
@@ -57,7 +58,11 @@ class OutputPlan:
 
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
-        """Name the outputs after the scan: PNG, or TIFF for TIFF."""
+        """Name the outputs after the scan: PNG, TIFF for TIFF, or DICOM for DICOM."""
+        if is_dicom(source):
+            has_suffix = source.suffix.lower() in DICOM_SUFFIXES and source.is_file()
+            stem = source.stem if has_suffix else source.resolve().name
+            return cls(out / f"{stem}.dcm", out / f"{stem}_overlay.png")
         suffix = source.suffix.lower()
         suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"
         return cls(out / f"{source.stem}{suffix}", out / f"{source.stem}_overlay.png")

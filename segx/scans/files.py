@@ -6,6 +6,8 @@ from pathlib import Path
 from segx.errors import ScanError
 from segx.labels import Labels
 from segx.scans.damage import reading
+from segx.scans.dicom import DICOM_SUFFIXES, DicomScan, dicom_scans, is_dicom
+from segx.scans.dicom_seg import DicomSeg
 from segx.scans.indexed_png import IndexedPng
 from segx.scans.label_tiff import LabelTiff
 from segx.scans.raster import RasterScan
@@ -15,18 +17,20 @@ from segx.scans.tiff import TiffScan
 
 __all__ = ["IMAGE_SUFFIXES", "create_mask", "mask_files", "open_scan", "scan_files"]
 
-_READERS: dict[str, type[RasterScan] | type[TiffScan]] = {
+_READERS: dict[str, type[RasterScan] | type[TiffScan] | type[DicomScan]] = {
     ".png": RasterScan,
     ".jpg": RasterScan,
     ".jpeg": RasterScan,
     ".bmp": RasterScan,
     ".tif": TiffScan,
     ".tiff": TiffScan,
+    **dict.fromkeys(DICOM_SUFFIXES, DicomScan),
 }
-_WRITERS: dict[str, type[IndexedPng] | type[LabelTiff]] = {
+_WRITERS: dict[str, type[IndexedPng] | type[LabelTiff] | type[DicomSeg]] = {
     ".png": IndexedPng,
     ".tif": LabelTiff,
     ".tiff": LabelTiff,
+    ".dcm": DicomSeg,
 }
 
 IMAGE_SUFFIXES = tuple(_READERS)
@@ -37,12 +41,15 @@ def open_scan(path: Path, *, as_mask: bool = False) -> Scan:
     """Open an image; only its headers are read.
 
     Args:
-        path: A file with one of `IMAGE_SUFFIXES`.
+        path: A file with one of `IMAGE_SUFFIXES`, a DICOM file without a suffix, or a
+            folder that holds one DICOM series.
         as_mask: Read a palette's indices instead of its colours.
 
     Raises:
         ScanError: If the file is missing, damaged, or of a kind that can't be read.
     """
+    if path.suffix.lower() not in _READERS and (path.is_dir() or is_dicom(path)):
+        return DicomScan(path, as_mask=as_mask)
     return _READERS[_known_suffix(path, _READERS, verb="read")](path, as_mask=as_mask)
 
 
@@ -50,7 +57,7 @@ def create_mask(path: Path, *, like: Scan, labels: Labels) -> MaskSink:
     """Start to write the mask of a scan; the file appears when the sink is closed.
 
     Args:
-        path: Where to, with suffix .png, .tif or .tiff.
+        path: Where to, with suffix .png, .tif, .tiff or, for DICOM images, .dcm.
         like: The scan, whose size and pixel size the mask takes.
         labels: What the mask's values mean, and their colours.
 
@@ -75,8 +82,9 @@ def scan_files(paths: Iterable[Path]) -> list[Path]:
     """List the images that files and folders name, each once, in a stable order.
 
     Args:
-        paths: Image files, and folders whose images are taken, sorted by name; hidden
-            files and folders inside are passed over.
+        paths: Image files, and folders whose images are taken, sorted by name. The
+            slices of a DICOM series are one image, called by their folder, which may
+            lie deeper; other folders inside and hidden files are passed over.
 
     Raises:
         ScanError: If a path does not exist, a file is no image by its suffix, or a
@@ -86,8 +94,9 @@ def scan_files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         found.update(dict.fromkeys(_images_in(path) if path.is_dir() else [path]))
     for path in found:
-        _known_suffix(path, _READERS, verb="read")
-        if not path.is_file():
+        if not is_dicom(path):
+            _known_suffix(path, _READERS, verb="read")
+        if not path.exists():
             raise ScanError(f"There is no file {path}. Check the name.")
     return list(found)
 
@@ -102,7 +111,9 @@ def _images_in(folder: Path) -> list[Path]:
         if entry.suffix.lower() in _READERS
         and not entry.name.startswith(".")
         and entry.is_file()
+        and not is_dicom(entry)
     ]
+    images += dicom_scans(folder)
     if not images:
         raise ScanError(
             f"{folder} holds {len(entries)} files and folders, but no image: none ends "
