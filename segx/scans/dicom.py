@@ -56,9 +56,9 @@ class DicomScan(Scan):
         from segx.scans.dicom_pixels import PixelForm
         from segx.scans.dicom_series import read_series
 
-        self._series = read_series(path)
-        frames = self._series.frames
         with reading(path):
+            self._series = read_series(path)
+            frames = self._series.frames
             self._form = PixelForm.of(frames, as_mask=as_mask)
         self._decoded: OrderedDict[int, NDArray[Any]] = OrderedDict()
         self._is_closed = False
@@ -108,7 +108,7 @@ def is_dicom(path: Path) -> bool:
     Of a folder: whether a file in it is.
     """
     if path.is_dir():
-        return any(map(is_dicom, _visible(path)))
+        return any(is_dicom(entry) for entry in _visible(path) if entry.is_file())
     suffix = path.suffix.lower()
     if suffix in DICOM_SUFFIXES:
         return True
@@ -132,13 +132,14 @@ def dicom_scans(folder: Path) -> list[Path]:
         ScanError: If slices of several series lie in one folder, or a file is damaged.
         MissingExtraError: If pydicom is not installed, and there are DICOM files.
     """
-    entries = _visible(folder)
-    if any(entry.is_file() and is_dicom(entry) for entry in entries):
+    if is_dicom(folder):
         _require_pydicom()
         from segx.scans.dicom_series import scans_in
 
         return scans_in(folder)
-    inner = (entry for entry in entries if entry.is_dir() and not entry.is_symlink())
+    inner = (
+        entry for entry in _visible(folder) if entry.is_dir() and not entry.is_symlink()
+    )
     return [scan for entry in inner for scan in dicom_scans(entry)]
 
 

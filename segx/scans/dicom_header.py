@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,95 +41,27 @@ class Frame:
         path: The file.
         number: Number of the frame within the file, from 0.
         header: What precedes the file's pixels.
-        groups: The functional groups that describe this frame, its own ones first;
-            none in a file of a single frame without such groups.
+        extent: Rows and columns.
+        photometric: How stored values are seen, such as MONOCHROME2.
+        reference: Unique identifier of the space that positions are given in.
+        position: Centre of the first pixel in the patient, in mm.
+        orientation: Unit vectors along a row, to the right, and along a column, down.
+        pixel_mm: Height and width of a pixel in the patient.
+        thickness_mm: What a plane alone says of the distance to the next.
+        rescale: Slope and intercept that give stored values their meaning.
     """
 
     path: Path
     number: int
     header: Dataset = field(repr=False)
-    groups: tuple[Dataset, ...] = field(repr=False)
-
-    @property
-    def extent(self) -> Extent:
-        """Rows and columns."""
-        return Extent(int(self.header.Rows), int(self.header.Columns))
-
-    @property
-    def photometric(self) -> str:
-        """How stored values are seen, such as MONOCHROME2."""
-        return str(self.header.PhotometricInterpretation)
-
-    @cached_property
-    def position(self) -> Vector | None:
-        """Centre of the first pixel in the patient, in mm."""
-        values = self._numbers("PlanePositionSequence", "ImagePositionPatient", 3)
-        return None if values is None else _vector(values)
-
-    @cached_property
-    def orientation(self) -> tuple[Vector, Vector] | None:
-        """Unit vectors along a row, to the right, and along a column, downwards.
-
-        Raises:
-            ScanError: If they do not stand at right angles.
-        """
-        values = self._numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
-        if values is None:
-            return None
-        right, down = np.array(values[:3]), np.array(values[3:])
-        lengths = np.linalg.norm(right), np.linalg.norm(down)
-        if not np.allclose([*lengths, right @ down], [1, 1, 0], atol=1e-2):
-            raise ScanError(
-                f"{self.path} has an ImageOrientationPatient of {values}; two unit "
-                "vectors at right angles are needed. Export it again."
-            )
-        right, down = right / lengths[0], down / lengths[1]
-        return _vector(right), _vector(down)
-
-    @cached_property
-    def pixel_mm(self) -> tuple[float, float] | None:
-        """Height and width of a pixel in the patient."""
-        values = self._numbers("PixelMeasuresSequence", "PixelSpacing", 2)
-        return (values[0], values[1]) if values and min(values) > 0 else None
-
-    @cached_property
-    def thickness_mm(self) -> float | None:
-        """What a plane alone says of the distance to the next."""
-        for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-            values = self._numbers("PixelMeasuresSequence", keyword, 1)
-            if values and values[0] > 0:
-                return values[0]
-        return None
-
-    @cached_property
-    def rescale(self) -> tuple[float, float]:
-        """Slope and intercept that give stored values their meaning."""
-        place = "PixelValueTransformationSequence"
-        slope = self._numbers(place, "RescaleSlope", 1) or (1.0,)
-        intercept = self._numbers(place, "RescaleIntercept", 1) or (0.0,)
-        return slope[0], intercept[0]
-
-    def _numbers(
-        self, sequence: str, keyword: str, count: int
-    ) -> tuple[float, ...] | None:
-        """Finite numbers from the functional groups or, without them, the header."""
-        with reading(self.path):
-            places = [group[sequence][0] for group in self.groups if sequence in group]
-            is_alone = int(self.header.get("NumberOfFrames") or 1) == 1
-            # Where an old multi-frame file gives a position, it is its first frame's.
-            if is_alone or keyword != "ImagePositionPatient":
-                places.append(self.header)
-            found = [place.get(keyword) for place in places]
-            given = [value for value in found if value not in (None, "")]
-            if not given:
-                return None
-            values = np.atleast_1d(np.asarray(given[0], np.float64))
-        if values.shape != (count,) or not np.isfinite(values).all():
-            raise ScanError(
-                f"{self.path} has a {keyword} of {given[0]}; {count} numbers are "
-                "needed. Export it again."
-            )
-        return tuple(values.tolist())
+    extent: Extent
+    photometric: str
+    reference: str | None
+    position: Vector | None
+    orientation: tuple[Vector, Vector] | None
+    pixel_mm: tuple[float, float] | None
+    thickness_mm: float | None
+    rescale: tuple[float, float]
 
 
 def read_header(path: Path) -> Dataset:
@@ -167,18 +98,84 @@ def kind_of(header: Dataset) -> str:
 
 
 def read_frames(path: Path, header: Dataset) -> list[Frame]:
-    """All frames of a file, in the file's order."""
+    """Describe all frames of a file, in the file's order.
+
+    Raises:
+        ScanError: If what the header says of them can't be true.
+    """
     with reading(path):
-        count = int(header.get("NumberOfFrames") or 1)
-        shared = tuple(header.get("SharedFunctionalGroupsSequence") or ())
-        own: Sequence[Dataset] = header.get("PerFrameFunctionalGroupsSequence") or ()
+        count = _frame_count(header)
+        shared = list(header.get("SharedFunctionalGroupsSequence") or ())
+        own = list(header.get("PerFrameFunctionalGroupsSequence") or ())
         if own and len(own) != count:
             raise ScanError(
                 f"{path} has {count} frames and describes {len(own)}. It is damaged: "
                 "export it again."
             )
-        groups = [(group, *shared) for group in own] if own else [shared] * count
-    return [Frame(path, number, header, groups[number]) for number in range(count)]
+        groups = [[group, *shared] for group in own] or [shared] * count
+        return [_frame(path, n, header, groups[n]) for n in range(count)]
+
+
+def _frame(
+    path: Path, number: int, header: Dataset, groups: Sequence[Dataset]
+) -> Frame:
+    """Describe a frame by its functional groups and, without them, the header."""
+
+    def numbers(sequence: str, keyword: str, count: int) -> list[float] | None:
+        places = [group[sequence][0] for group in groups if sequence in group]
+        # The position in the header of an old multi-frame file is its first frame's.
+        if keyword != "ImagePositionPatient" or _frame_count(header) == 1:
+            places.append(header)
+        given = [place.get(keyword) for place in places]
+        value = next((value for value in given if value not in (None, "")), None)
+        if value is None:
+            return None
+        values = np.atleast_1d(np.asarray(value, np.float64))
+        if values.shape != (count,) or not np.isfinite(values).all():
+            raise ScanError(
+                f"{path} has a {keyword} of {value}; {count} finite numbers are "
+                "needed. Export it again."
+            )
+        return [float(item) for item in values]
+
+    position = numbers("PlanePositionSequence", "ImagePositionPatient", 3)
+    cosines = numbers("PlaneOrientationSequence", "ImageOrientationPatient", 6)
+    measures, meaning = "PixelMeasuresSequence", "PixelValueTransformationSequence"
+    pixel = numbers(measures, "PixelSpacing", 2)
+    step = numbers(measures, "SpacingBetweenSlices", 1) or [0.0]
+    thickness = numbers(measures, "SliceThickness", 1) or [0.0]
+    slope = numbers(meaning, "RescaleSlope", 1) or [1.0]
+    intercept = numbers(meaning, "RescaleIntercept", 1) or [0.0]
+    reference = header.get("FrameOfReferenceUID")
+    return Frame(
+        path=path,
+        number=number,
+        header=header,
+        extent=Extent(int(header.Rows), int(header.Columns)),
+        photometric=str(header.PhotometricInterpretation),
+        reference=None if reference is None else str(reference),
+        position=None if position is None else _vector(position),
+        orientation=None if cosines is None else _right_and_down(path, cosines),
+        pixel_mm=(pixel[0], pixel[1]) if pixel and min(pixel) > 0 else None,
+        thickness_mm=next((mm for mm in (*step, *thickness) if mm > 0), None),
+        rescale=(slope[0], intercept[0]),
+    )
+
+
+def _right_and_down(path: Path, cosines: Sequence[float]) -> tuple[Vector, Vector]:
+    """Unit vectors, if they stand at right angles."""
+    right, down = np.array(cosines[:3]), np.array(cosines[3:])
+    lengths = np.linalg.norm(right), np.linalg.norm(down)
+    if not np.allclose([*lengths, right @ down], [1, 1, 0], atol=1e-2):
+        raise ScanError(
+            f"{path} has an ImageOrientationPatient of {cosines}; two unit vectors at "
+            "right angles are needed. Export it again."
+        )
+    return _vector(right / lengths[0]), _vector(down / lengths[1])
+
+
+def _frame_count(header: Dataset) -> int:
+    return int(header.get("NumberOfFrames") or 1)
 
 
 def _kind(header: Dataset) -> uid.UID:
@@ -242,10 +239,9 @@ def _refuse_incomplete(path: Path, header: Dataset, file: BinaryIO) -> None:
     if syntax.is_encapsulated:
         file.seek(start + _EXPLICIT)
         _, offsets = parse_fragments(file)
-        frames = int(header.get("NumberOfFrames") or 1)
         end = size + 1
         # The first fragment is the table of offsets.
-        if len(offsets) > frames:
+        if len(offsets) > _frame_count(header):
             file.seek(offsets[-1] + 4)
             end = offsets[-1] + 8 + int.from_bytes(file.read(4), "little")
     else:
@@ -263,7 +259,7 @@ def _native_bytes(header: Dataset) -> int:
     samples = 2 if header.PhotometricInterpretation == "YBR_FULL_422" else 0
     samples = samples or int(header.get("SamplesPerPixel") or 1)
     values = int(header.Rows) * int(header.Columns) * samples
-    frames = int(header.get("NumberOfFrames") or 1)
+    frames = _frame_count(header)
     return math.ceil(values * frames * int(header.BitsAllocated) / 8)
 
 

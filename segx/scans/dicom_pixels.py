@@ -50,7 +50,8 @@ class PixelForm:
         Raises:
             ScanError: If it decodes to another shape than the header says.
         """
-        stored = pixel_array(frame.path, index=frame.number)
+        decoded = pixel_array(frame.path, index=frame.number)
+        stored = _within_stored_bits(decoded, frame.header)
         extent = frame.extent
         if stored.shape[:2] != (extent.rows, extent.cols):
             raise ScanError(
@@ -102,6 +103,14 @@ def _stored_range(header: Dataset) -> tuple[int, int]:
     if header.get("PixelRepresentation") == 1:
         return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     return 0, 2**bits - 1
+
+
+def _within_stored_bits(decoded: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Clear the bits above the stored ones, or extend the sign into them."""
+    unused = 8 * decoded.dtype.itemsize - int(header.get("BitsStored") or 0)
+    if not 0 < unused < 8 * decoded.dtype.itemsize:
+        return decoded
+    return (decoded << unused) >> unused
 
 
 def _inverted(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:

@@ -98,10 +98,11 @@ def _groups(folder: Path) -> list[_Group]:
     groups: dict[str, _Group] = defaultdict(list)
     for path in files:
         header = read_header(path)
-        if is_image(header):
-            groups[str(header.get("SeriesInstanceUID"))].append((path, header))
-        else:
-            logger.info("%s is passed over: %s.", path, kind_of(header))
+        with reading(path):
+            if is_image(header):
+                groups[str(header.get("SeriesInstanceUID"))].append((path, header))
+            else:
+                logger.info("%s is passed over: %s.", path, kind_of(header))
     if not groups:
         raise ScanError(
             f"{folder} holds {len(entries)} files and folders, but no DICOM image. "
@@ -130,7 +131,7 @@ def _refuse_mixed(path: Path, frames: Sequence[Frame]) -> None:
     aspects: dict[str, Callable[[Frame], Any]] = {
         "size": lambda frame: str(frame.extent),
         "colours": lambda frame: frame.photometric,
-        "frame of reference": lambda frame: frame.header.get("FrameOfReferenceUID"),
+        "frame of reference": lambda frame: frame.reference,
         "orientation": lambda frame: frame.orientation,
         "pixel size in mm": lambda frame: frame.pixel_mm,
     }
