@@ -15,7 +15,7 @@ from segx.scans.scan import Scan
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["DICOM_SUFFIXES", "DicomScan", "dicom_scans", "is_dicom"]
+__all__ = ["DICOM_SUFFIXES", "DicomScan", "dicom_scans", "is_dicom", "open_dicom"]
 
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 """Suffixes of DICOM files, in lower case; many have none, or end in a number."""
@@ -100,6 +100,22 @@ class DicomScan(Scan):
                 kept -= self._decoded.popitem(last=False)[1].nbytes
         self._decoded.move_to_end(plane)
         return np.ascontiguousarray(self._decoded[plane][region.slices])
+
+
+def open_dicom(path: Path, *, as_mask: bool = False) -> Scan:
+    """Open images or, as a mask, a segmentation of them.
+
+    Raises:
+        ScanError: If there is no image, or none that can be read.
+        MissingExtraError: If pydicom is not installed.
+    """
+    if as_mask and path.is_file():
+        _require_pydicom()
+        from segx.scans.dicom_mask import SegmentationScan, is_segmentation
+
+        if is_segmentation(path):
+            return SegmentationScan(path)
+    return DicomScan(path, as_mask=as_mask)
 
 
 def is_dicom(path: Path) -> bool:

@@ -17,7 +17,14 @@ from segx.geometry import Extent, Vector
 from segx.scans.damage import reading
 from segx.scans.raster import MOST_PIXELS
 
-__all__ = ["Frame", "is_image", "kind_of", "read_frames", "read_header"]
+__all__ = [
+    "Frame",
+    "as_vector",
+    "is_image",
+    "kind_of",
+    "read_frames",
+    "read_header",
+]
 
 # Objects with pixels of which a scan can't be made.
 _NO_SCANS = {
@@ -154,7 +161,7 @@ def _frame(
         extent=Extent(int(header.Rows), int(header.Columns)),
         photometric=str(header.PhotometricInterpretation),
         reference=None if reference is None else str(reference),
-        position=None if position is None else _vector(position),
+        position=None if position is None else as_vector(position),
         orientation=None if cosines is None else _right_and_down(path, cosines),
         pixel_mm=(pixel[0], pixel[1]) if pixel and min(pixel) > 0 else None,
         thickness_mm=next((mm for mm in (*step, *thickness) if mm > 0), None),
@@ -171,11 +178,17 @@ def _right_and_down(path: Path, cosines: Sequence[float]) -> tuple[Vector, Vecto
             f"{path} has an ImageOrientationPatient of {cosines}; two unit vectors at "
             "right angles are needed. Export it again."
         )
-    return _vector(right / lengths[0]), _vector(down / lengths[1])
+    return as_vector(right / lengths[0]), as_vector(down / lengths[1])
 
 
 def _frame_count(header: Dataset) -> int:
     return int(header.get("NumberOfFrames") or 1)
+
+
+def as_vector(values: Iterable[float]) -> Vector:
+    """Three numbers as a place or a direction."""
+    x, y, z = (float(value) for value in values)
+    return x, y, z
 
 
 def _kind(header: Dataset) -> uid.UID:
@@ -261,8 +274,3 @@ def _native_bytes(header: Dataset) -> int:
     values = int(header.Rows) * int(header.Columns) * samples
     frames = _frame_count(header)
     return math.ceil(values * frames * int(header.BitsAllocated) / 8)
-
-
-def _vector(values: Iterable[float]) -> Vector:
-    x, y, z = (float(value) for value in values)
-    return x, y, z

@@ -12,11 +12,12 @@ import numpy as np
 from pydicom import Dataset
 
 from segx.errors import ScanError
-from segx.geometry import Space, Vector
+from segx.geometry import Space
 from segx.scans.damage import reading
 from segx.scans.dicom import is_dicom
 from segx.scans.dicom_header import (
     Frame,
+    as_vector,
     is_image,
     kind_of,
     read_frames,
@@ -173,8 +174,8 @@ def _in_space(path: Path, frames: Sequence[Frame]) -> Series:
         return Series(ordered, None, None)
     space = Space(
         (step_mm, *first.pixel_mm),
-        _vector(places[0]),
-        (_vector(normal), _vector(down), _vector(right)),
+        as_vector(places[0]),
+        (as_vector(normal), as_vector(down), as_vector(right)),
     )
     return Series(ordered, space, first.pixel_mm)
 
@@ -241,8 +242,3 @@ def _name(frame: Frame) -> str:
     """A frame as errors call it."""
     is_alone = int(frame.header.get("NumberOfFrames") or 1) == 1
     return frame.path.name if is_alone else f"frame {frame.number} of {frame.path.name}"
-
-
-def _vector(values: np.ndarray) -> Vector:
-    x, y, z = values.tolist()
-    return x, y, z

@@ -6,7 +6,13 @@ from pathlib import Path
 from segx.errors import ScanError
 from segx.labels import Labels
 from segx.scans.damage import reading
-from segx.scans.dicom import DICOM_SUFFIXES, DicomScan, dicom_scans, is_dicom
+from segx.scans.dicom import (
+    DICOM_SUFFIXES,
+    DicomScan,
+    dicom_scans,
+    is_dicom,
+    open_dicom,
+)
 from segx.scans.dicom_seg import DicomSeg
 from segx.scans.indexed_png import IndexedPng
 from segx.scans.label_tiff import LabelTiff
@@ -43,13 +49,14 @@ def open_scan(path: Path, *, as_mask: bool = False) -> Scan:
     Args:
         path: A file with one of `IMAGE_SUFFIXES`, a DICOM file without a suffix, or a
             folder that holds one DICOM series.
-        as_mask: Read a palette's indices instead of its colours.
+        as_mask: Read a palette's indices instead of its colours, and a DICOM
+            segmentation as ids.
 
     Raises:
         ScanError: If the file is missing, damaged, or of a kind that can't be read.
     """
-    if path.suffix.lower() not in _READERS and (path.is_dir() or is_dicom(path)):
-        return DicomScan(path, as_mask=as_mask)
+    if is_dicom(path) or (path.is_dir() and path.suffix.lower() not in _READERS):
+        return open_dicom(path, as_mask=as_mask)
     return _READERS[_known_suffix(path, _READERS, verb="read")](path, as_mask=as_mask)
 
 

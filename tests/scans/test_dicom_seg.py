@@ -16,7 +16,7 @@ from segx.errors import MissingExtraError, ScanError  # noqa: E402
 from segx.geometry import Region  # noqa: E402
 from segx.labels import Labels  # noqa: E402
 from segx.scans.dicom import DicomScan  # noqa: E402
-from segx.scans.files import create_mask  # noqa: E402
+from segx.scans.files import create_mask, open_scan  # noqa: E402
 from segx.scans.memory import ArrayScan  # noqa: E402
 from segx.scans.scan import Scan  # noqa: E402
 from tests.scans.dicoms import stored, write_dicom, write_series  # noqa: E402
@@ -144,6 +144,60 @@ def _check(path: Path, scan: DicomScan, mask: np.ndarray, labels: Labels) -> Non
         assert list(place) == places[source.ReferencedSOPInstanceUID]
     assert dataset.FrameOfReferenceUID == first.FrameOfReferenceUID
     assert dataset.StudyInstanceUID == first.StudyInstanceUID
+
+
+def read_back(path: Path) -> tuple[np.ndarray, Scan]:
+    """Ids, (planes, rows, cols), and the scan that they were read from."""
+    with open_scan(path, as_mask=True) as scan:
+        planes = [scan.read_all(plane=plane)[..., 0] for plane in range(scan.planes)]
+    return np.stack(planes), scan
+
+
+@pytest.mark.parametrize("labels", [BINARY, CLASSES], ids=lambda it: it.kind)
+def test_a_mask_is_read_back_as_ids_in_the_same_place(
+    tmp_path: Path, labels: Labels
+) -> None:
+    series = write_series(
+        tmp_path / "s", stored((5, 5, 7)), orientation=(0, 1, 0, 0.6, 0, -0.8)
+    )
+    images = DicomScan(series)
+    mask = masks(images, labels)
+    for empty in ([0, 4], [0, 1, 2, 4], range(5)):
+        mask[list(empty)] = 0
+        write(tmp_path / "m.dcm", images, mask, labels)
+        found, scan = read_back(tmp_path / "m.dcm")
+        assert np.array_equal(found, mask)
+        assert scan.space is not None
+        assert images.space is not None
+        for name in ("spacing_mm", "origin_mm", "directions"):
+            ours, theirs = getattr(scan.space, name), getattr(images.space, name)
+            assert np.allclose(ours, theirs, atol=1e-6)
+    with pytest.raises(ScanError, match="holds no scan"):
+        open_scan(tmp_path / "m.dcm")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning")  # pydicom's, of UIDs
+def test_a_mask_cut_short_is_refused(tmp_path: Path, share: float) -> None:
+    images = DicomScan(write_series(tmp_path / "s", stored((3, 40, 50))))
+    whole = write(tmp_path / "m.dcm", images, masks(images, CLASSES), CLASSES)
+    (tmp_path / "m.dcm").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ScanError, match=r"m\.dcm"):
+        read_back(tmp_path / "m.dcm")
+
+
+def test_segments_that_overlap_are_not_taken_for_ids(tmp_path: Path) -> None:
+    images = DicomScan(write_series(tmp_path / "s", stored((2, 5, 7))))
+    write(tmp_path / "m.dcm", images, masks(images, LAYERS) | 1, LAYERS)
+    with pytest.raises(ScanError, match="overlap in plane 0"):
+        read_back(tmp_path / "m.dcm")
+
+
+def test_segments_of_frames_are_not_aligned_by_guess(tmp_path: Path) -> None:
+    images = DicomScan(_enhanced(tmp_path, [0, 1, 2]))
+    write(tmp_path / "m.dcm", images, masks(images, CLASSES), CLASSES)
+    with pytest.raises(ScanError, match="does not say of which single-frame image"):
+        open_scan(tmp_path / "m.dcm", as_mask=True)
 
 
 def test_segments_have_the_names_the_colours_and_the_algorithm(tmp_path: Path) -> None:
