@@ -61,7 +61,9 @@ class OutputPlan:
         """Name the outputs after the scan: PNG, TIFF for TIFF, or DICOM for DICOM."""
         if is_dicom(source):
             has_suffix = source.suffix.lower() in DICOM_SUFFIXES and source.is_file()
-            stem = source.stem if has_suffix else source.resolve().name
+            # A series may have been given as "." or "..".
+            named = source if source.name.strip(".") else source.resolve()
+            stem = named.stem if has_suffix else named.name
             return cls(out / f"{stem}.dcm", out / f"{stem}_overlay.png")
         suffix = source.suffix.lower()
         suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"

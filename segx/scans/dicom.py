@@ -21,6 +21,7 @@ DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
 """Suffixes of DICOM files, in lower case; many have none, or end in a number."""
 
 _MAGIC, _PREAMBLE_BYTES = b"DICM", 128
+_STORES = (".zarr",)  # folders with very many files, none of them DICOM
 _CACHE_BYTES = 256 * 2**20
 
 
@@ -124,6 +125,8 @@ def is_dicom(path: Path) -> bool:
     Of a folder: whether a file in it is.
     """
     if path.is_dir():
+        if path.suffix.lower() in _STORES:
+            return False
         return any(is_dicom(entry) for entry in _visible(path) if entry.is_file())
     suffix = path.suffix.lower()
     if suffix in DICOM_SUFFIXES:
@@ -153,10 +156,13 @@ def dicom_scans(folder: Path) -> list[Path]:
         from segx.scans.dicom_series import scans_in
 
         return scans_in(folder)
-    inner = (
-        entry for entry in _visible(folder) if entry.is_dir() and not entry.is_symlink()
-    )
-    return [scan for entry in inner for scan in dicom_scans(entry)]
+    found = []
+    for entry in _visible(folder):
+        is_store = entry.suffix.lower() in _STORES
+        # A link to a folder may lead in a circle.
+        if entry.is_dir() and not entry.is_symlink() and not is_store:
+            found += dicom_scans(entry)
+    return found
 
 
 def _visible(folder: Path) -> list[Path]:

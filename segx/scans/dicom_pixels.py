@@ -39,7 +39,8 @@ class PixelForm:
         if first.photometric == _PALETTE and not as_mask:
             return cls(3, np.dtype(np.uint8), as_mask)
         samples = int(first.header.get("SamplesPerPixel") or 1)
-        return cls(samples, _common_type(frames), as_mask)
+        one = _common_type(frames) if samples == 1 else _stored_type(first.header)
+        return cls(samples, one, as_mask)
 
     def read(self, frame: Frame) -> NDArray[Any]:
         """Decode a frame.

@@ -1,6 +1,7 @@
 """A mask as a DICOM segmentation that refers to the images it was made of."""
 
 import hashlib
+import importlib.metadata
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from segx import __version__
 from segx.atomic import replacing
 from segx.errors import MissingExtraError, ScanError
 from segx.labels import Labels
@@ -119,7 +119,7 @@ class DicomSeg(MaskSink):
                 instance_number=1,
                 manufacturer="segx",
                 manufacturer_model_name="segx",
-                software_versions=__version__,
+                software_versions=_version(),
                 device_serial_number="none",
                 specific_character_set="ISO_IR 192",
                 series_description="Segmentation by segx",
@@ -209,7 +209,7 @@ def _descriptions(labels: Labels) -> Iterator["SegmentDescription"]:
             algorithm_identification=AlgorithmIdentificationSequence(
                 name="segx",
                 family=codes.cid7162.ArtificialIntelligence,
-                version=__version__,
+                version=_version(),
             ),
             display_color=CIELabColor.from_rgb(*colours[number]),
         )
@@ -232,6 +232,14 @@ def _settle(
         *segmentation.DimensionIndexSequence,
     ):
         item.DimensionOrganizationUID = dimensions
+
+
+def _version() -> str:
+    """The version of segx that is installed."""
+    try:
+        return importlib.metadata.version("segx")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"  # it runs from its folder of sources
 
 
 def _require_highdicom() -> None:
