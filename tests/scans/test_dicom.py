@@ -2,6 +2,7 @@ import contextlib
 import logging
 import random
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -273,6 +274,42 @@ def test_colours_are_read_as_rgb(tmp_path: Path, planar: int) -> None:
     grey = np.full((4, 6, 3), (90, 128, 128), np.uint8)
     ybr = write_dicom(tmp_path / "b.dcm", grey, PhotometricInterpretation="YBR_FULL")
     assert (read(ybr) == 90).all()
+
+
+@pytest.mark.parametrize(
+    ("syntax", "photometric"),
+    [
+        (uid.JPEGBaseline8Bit, "YBR_FULL_422"),
+        (uid.JPEGBaseline8Bit, "YBR_FULL"),
+        (uid.JPEG2000Lossless, "YBR_RCT"),
+        (uid.JPEG2000Lossless, "RGB"),
+    ],
+)
+def test_compressed_colours_are_read_as_rgb(
+    tmp_path: Path, syntax: uid.UID, photometric: str
+) -> None:
+    rows, cols = np.ogrid[:32, :48]
+    pixels = np.stack(np.broadcast_arrays(4 * rows, 5 * cols, 200), -1).astype("u1")
+    options = {"subsampling": "422" if photometric.endswith("422") else "444"}
+    if syntax == uid.JPEGBaseline8Bit:
+        frame = imagecodecs.jpeg8_encode(pixels, level=100, **options)
+    else:
+        frame = imagecodecs.jpeg2k_encode(
+            pixels,
+            reversible=True,
+            level=0,
+            codecformat="J2K",
+            mct=photometric == "YBR_RCT",
+        )
+    path = write_dicom(
+        tmp_path / "a.dcm",
+        pixels,
+        syntax=syntax,
+        PhotometricInterpretation=photometric,
+        PixelData=encapsulate([frame]),
+    )
+    error = np.abs(read(path)[0].astype(int) - pixels)
+    assert error.max() <= (6 if syntax == uid.JPEGBaseline8Bit else 0)
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -553,6 +590,13 @@ def test_radiographs_in_a_folder_are_a_scan_each(tmp_path: Path) -> None:
         for name in range(3)
     ]
     assert scan_files([tmp_path]) == paths
+
+
+def test_other_formats_do_without_pydicom() -> None:
+    code = (
+        "import segx.scans, sys; assert not {'pydicom', 'highdicom'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_without_pydicom_the_extra_is_named(
