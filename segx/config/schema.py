@@ -1,5 +1,6 @@
 """Every key that a config may hold, with its type and its default."""
 
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -101,6 +102,8 @@ class DataConfig(Section):
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = Field(None, ge=0, le=255)
     channels: int | Literal["auto"] = "auto"
+    window: tuple[float, float] | None = None
+    """Values that become 0 and 1, such as Hounsfield units; null: from the images."""
     validation_split: float = Field(0.1, gt=0, lt=1)
     test_split: float = Field(0.0, ge=0, lt=1)
     crop: tuple[int, int] | None = (256, 256)
@@ -116,6 +119,13 @@ class DataConfig(Section):
     workers: int | Literal["auto"] = "auto"
     cache_mib: int = Field(2048, ge=0)
     """Memory for decoded images, so that a file is decoded once; 0: none."""
+
+    @field_validator("window")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not -inf < value[0] < value[1] < inf:
+            raise ValueError("the first number must be below the second, both finite")
+        return value
 
     @field_validator("crop", "resize", mode="before")
     @classmethod

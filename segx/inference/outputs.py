@@ -8,6 +8,7 @@ from pathlib import Path
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
+from segx.scans.dicom import DICOM_SUFFIXES, is_dicom
 from segx.scans.files import mask_files
 from segx.scans.slide import SLIDE_SUFFIXES
 from segx.scans.suffix import split_suffix
@@ -113,6 +114,12 @@ class OutputPlan:
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
         """Name the outputs after the scan: PNG, or the scan's own format if it can."""
+        if is_dicom(source):
+            has_suffix = source.suffix.lower() in DICOM_SUFFIXES and source.is_file()
+            # A series may have been given as "." or "..".
+            named = source if source.name.strip(".") else source.resolve()
+            stem = named.stem if has_suffix else named.name
+            return cls(out / f"{stem}.dcm", stem)
         stem, suffix = split_suffix(source)
         return cls(out / f"{stem}{_SUFFIXES.get(suffix.lower(), '.png')}", stem)
 

@@ -7,6 +7,14 @@ from typing import Protocol
 from segx.errors import ScanError
 from segx.labels import Labels
 from segx.scans.damage import reading
+from segx.scans.dicom import (
+    DICOM_SUFFIXES,
+    DicomScan,
+    dicom_scans,
+    is_dicom,
+    open_dicom,
+)
+from segx.scans.dicom_seg import DicomSeg
 from segx.scans.indexed_png import IndexedPng
 from segx.scans.label_tiff import LabelTiff
 from segx.scans.label_zarr import LabelZarr
@@ -37,12 +45,14 @@ _READERS: dict[str, _Reader] = {
     **dict.fromkeys(SLIDE_SUFFIXES, SlideScan),
     **dict.fromkeys(_FOLDERS, ZarrScan),
     **dict.fromkeys(_VOLUMES, VolumeScan),
+    **dict.fromkeys(DICOM_SUFFIXES, DicomScan),
 }
 _WRITERS: dict[str, type[MaskSink]] = {
     ".png": IndexedPng,
     **dict.fromkeys((".tif", ".tiff", ".ome.tif", ".ome.tiff"), LabelTiff),
     **dict.fromkeys(_FOLDERS, LabelZarr),
     **dict.fromkeys((".nii", ".nii.gz", ".nrrd", ".mha"), VolumeMask),
+    ".dcm": DicomSeg,
     ".geojson": Polygons,
 }
 
@@ -54,8 +64,10 @@ def open_scan(path: Path, *, as_mask: bool = False, axis: int = 0) -> Scan:
     """Open an image; only its headers are read.
 
     Args:
-        path: A file (a folder for Zarr) with one of `IMAGE_SUFFIXES`.
-        as_mask: Read a palette's indices instead of its colours.
+        path: A file (a folder for Zarr) with one of `IMAGE_SUFFIXES`, a DICOM file
+            without a suffix, or a folder that holds one DICOM series.
+        as_mask: Read a palette's indices instead of its colours, and a DICOM
+            segmentation as ids.
         axis: Of a volume, the stored axis along which planes follow each other: 0 is
             the slowest.
 
@@ -63,15 +75,17 @@ def open_scan(path: Path, *, as_mask: bool = False, axis: int = 0) -> Scan:
         ScanError: If the file is missing, damaged, or of a kind that can't be read; or
             if another axis is asked of what is no volume.
     """
-    suffix = _known_suffix(path, _READERS, verb="read")
-    if suffix in _VOLUMES:
+    if suffix_of(path) in _VOLUMES:
         return VolumeScan(path, as_mask=as_mask, axis=axis)
     if axis != 0:
         raise ScanError(
             f"{path} can't be cut along axis {axis}: only volumes can, which end in "
             f"{', '.join(_VOLUMES)}. Take axis 0."
         )
-    return _READERS[suffix](path, as_mask=as_mask)
+    is_series = path.is_dir() and suffix_of(path) not in _FOLDERS
+    if is_series or is_dicom(path):
+        return open_dicom(path, as_mask=as_mask)
+    return _READERS[_known_suffix(path, _READERS, verb="read")](path, as_mask=as_mask)
 
 
 def create_mask(path: Path, *, like: Scan, labels: Labels) -> MaskSink:
@@ -79,7 +93,7 @@ def create_mask(path: Path, *, like: Scan, labels: Labels) -> MaskSink:
 
     Args:
         path: Where to; the suffix says how: .png, .tif, .ome.tif, .ome.zarr, .nii,
-            .nii.gz, .nrrd, .mha or .geojson.
+            .nii.gz, .nrrd, .mha, .geojson or, for DICOM images, .dcm.
         like: The scan, whose size and geometry the mask takes.
         labels: What the mask's values mean, and their colours.
 
@@ -105,7 +119,8 @@ def scan_files(paths: Iterable[Path]) -> list[Path]:
 
     Args:
         paths: Image files, Zarr folders, and folders whose images are taken, sorted by
-            name; what is hidden inside and other folders are passed over.
+            name. The slices of a DICOM series are one image, called by their folder,
+            which may lie deeper; other folders inside and hidden files are passed over.
 
     Raises:
         ScanError: If a path does not exist, a file is no image by its suffix, or a
@@ -116,7 +131,8 @@ def scan_files(paths: Iterable[Path]) -> list[Path]:
         is_folder = path.is_dir() and suffix_of(path) not in _FOLDERS
         found.update(dict.fromkeys(_images_in(path) if is_folder else [path]))
     for path in found:
-        _known_suffix(path, _READERS, verb="read")
+        if not is_dicom(path):
+            _known_suffix(path, _READERS, verb="read")
         if not path.exists():
             raise ScanError(f"There is no file {path}. Check the name.")
     return list(found)
@@ -132,7 +148,9 @@ def _images_in(folder: Path) -> list[Path]:
         if suffix_of(entry) in _READERS
         and not entry.name.startswith(".")
         and entry.is_dir() == (suffix_of(entry) in _FOLDERS)
+        and not is_dicom(entry)
     ]
+    images += dicom_scans(folder)
     if not images:
         raise ScanError(
             f"{folder} holds {len(entries)} files and folders, but no image: none ends "

@@ -38,6 +38,20 @@ def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
     assert plan.overlay == _OUT / f"{stem}_overlay.png"
 
 
+def test_masks_of_dicom_are_dicom_and_named_after_the_folder_or_file(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "1.2.840.7"
+    folder.mkdir()
+    names = {"slice.IMA": "slice", "IM-0001": "IM-0001", "1.2.3": "1.2.3"}
+    for name in names:
+        (folder / name).write_bytes(bytes(128) + b"DICM")
+    assert OutputPlan.of(folder, _OUT).mask == _OUT / "1.2.840.7.dcm"
+    for name, stem in names.items():
+        plan = OutputPlan.of(folder / name, _OUT)
+        assert plan == OutputPlan(_OUT / f"{stem}.dcm", stem)
+
+
 @pytest.mark.parametrize(
     "sources",
     [
