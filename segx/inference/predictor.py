@@ -23,10 +23,11 @@ from segx.scans.files import open_scan
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.resize import resize_image
+from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
 
-__all__ = ["Band", "Image", "Place", "Predictor"]
+__all__ = ["Band", "Image", "Place", "Predictor", "Working"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,24 @@ class Place(NamedTuple):
 
 
 _BEGINNING = Place(0, 0)
+
+
+class Working(NamedTuple):
+    """The resolution that scans are predicted at; see `at_resolution`.
+
+    Args:
+        level: Number of the pyramid's level, from 0.
+        mpp: Micrometres a pixel.
+        pixel_mm: Height and width of the full resolution's pixels, for scans that do
+            not tell them.
+    """
+
+    level: int | None = None
+    mpp: float | None = None
+    pixel_mm: tuple[float, float] | None = None
+
+
+_FULL = Working()
 
 
 class Band(NamedTuple):
@@ -67,6 +86,7 @@ class Predictor:
         members: The networks, usually one.
         plan: How scans are cut; None takes the model's own plan.
         skip_blank: Spare the network what shows nothing, see `blank_map`.
+        working: The resolution that files are predicted at.
     """
 
     def __init__(
@@ -75,10 +95,12 @@ class Predictor:
         *,
         plan: TilePlan | None = None,
         skip_blank: bool = False,
+        working: Working = _FULL,
     ) -> None:
         self.members = members
         self.plan = plan or TilePlan.from_config(members.spec.inference)
         self.skip_blank = skip_blank
+        self.working = working
 
     @property
     def spec(self) -> ModelSpec:
@@ -98,6 +120,10 @@ class Predictor:
             )
         return self.spec.labels
 
+    def open(self, path: Path) -> Scan:
+        """Open a scan at the working resolution."""
+        return at_resolution(open_scan(path), **self.working._asdict())
+
     def predict(self, image: Image) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
 
@@ -105,7 +131,7 @@ class Predictor:
             Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
             masks 0 and 1, with a last axis for the classes.
         """
-        with _as_scan(image) as scan:
+        with self._as_scan(image) as scan:
             planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
             for band in self.predict_probabilities(scan):
                 planes[band.plane].append(decide(band.probabilities, self.labels))
@@ -159,7 +185,7 @@ class Predictor:
             raise ModelError(
                 f"{self._source} segments images; it can't classify them. Use predict."
             )
-        with _as_scan(image) as scan:
+        with self._as_scan(image) as scan:
             whole = self._normalised(scan, 0, Region.whole(scan.extent))
         found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
         return found
@@ -215,10 +241,11 @@ class Predictor:
             pixels = resize_image(pixels, Extent(*self.spec.resize))
         return self.members.normalise(pixels, source=scan.path)
 
+    def _as_scan(self, image: Image) -> Scan:
+        if isinstance(image, np.ndarray):
+            return ArrayScan(image)
+        return self.open(Path(image))
+
     @property
     def _source(self) -> Path:
         return self.members.members[0].source
-
-
-def _as_scan(image: Image) -> Scan:
-    return ArrayScan(image) if isinstance(image, np.ndarray) else open_scan(Path(image))

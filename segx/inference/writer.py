@@ -26,7 +26,7 @@ from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
 from segx.scans.damage import writing
-from segx.scans.files import open_scan, scan_files
+from segx.scans.files import scan_files
 from segx.scans.scan import Scan
 
 __all__ = ["OnRows", "predict_file", "predict_files"]
@@ -130,6 +130,7 @@ class _Work:
                 "runtime": members.about,
                 "plan": asdict(predictor.plan),
                 "skip_blank": predictor.skip_blank,
+                "working": predictor.working,
                 "wanted": asdict(wanted),
             },
         )
@@ -215,7 +216,7 @@ class _Work:
         """A scan with the spools of its mask and, where wanted, of its maps."""
         labels = self._predictor.labels
         with ExitStack() as opened:
-            scan = opened.enter_context(open_scan(source))
+            scan = opened.enter_context(self._predictor.open(source))
             is_multilabel = labels.kind == "multilabel"
             planes = (len(labels.names),) if is_multilabel else ()
             with writing(source):
