@@ -54,6 +54,18 @@ class Journal:
         """SHA-256 of the settings."""
         return hashlib.sha256(self._settings.encode()).hexdigest()
 
+    @property
+    def engines(self) -> str | None:
+        """The engines that these settings were run with before, if they were."""
+        try:
+            return self._engines_file.read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    def settle(self, engines: str) -> None:
+        """Note the engines, so that what is resumed is computed alike."""
+        write_text(self._engines_file, f"{engines}\n")
+
     def key(self, scan: Path) -> str:
         """Digest of a scan's bytes and of the settings."""
         digest = hashlib.sha256(f"{_FORMAT} {self._settings}".encode())
@@ -99,6 +111,10 @@ class Journal:
         write_text(self._entry_file(scan), json.dumps(asdict(entry), indent=1) + "\n")
         for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
             left.unlink(missing_ok=True)
+
+    @property
+    def _engines_file(self) -> Path:
+        return self._folder / f"{self.settings_digest[:16]}.engines"
 
     def _entry_file(self, scan: Path) -> Path:
         return self._folder / f"{scan.name}.json"

@@ -1,7 +1,7 @@
 """The networks of a prediction: one, or several whose probabilities are averaged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ModelError
+from segx.inference.parity import checked
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
@@ -27,12 +28,15 @@ class Member:
         runtime: The engine, with the network in it.
         source: Where it came from; errors name it.
         digest: SHA-256 of its weights; empty where there is no file.
+        reference: The same network in float32, which a faster engine is held against;
+            None where there is nothing to compare.
     """
 
     spec: ModelSpec
     runtime: Runtime
     source: Path
     digest: str = ""
+    reference: Runtime | None = None
 
 
 class Members:
@@ -65,6 +69,34 @@ class Members:
     def about(self) -> str:
         """The engines, each once."""
         return ", ".join(dict.fromkeys(item.runtime.about for item in self.members))
+
+    def check(self, tiles: NDArray[np.float32]) -> None:
+        """Give up engines that decide otherwise than their references; see `checked`.
+
+        Args:
+            tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
+        """
+        self.members = tuple(
+            replace(
+                member,
+                runtime=checked(
+                    member.runtime,
+                    member.reference,
+                    self._own(member, tiles),
+                    member.spec.labels,
+                ),
+            )
+            if member.reference is not None
+            else member
+            for member in self.members
+        )
+
+    def fall_back(self) -> None:
+        """Take the references, as an earlier check did."""
+        self.members = tuple(
+            replace(member, runtime=member.reference or member.runtime)
+            for member in self.members
+        )
 
     def normalise(self, pixels: NDArray[Any], *, source: Path) -> NDArray[np.float32]:
         """Scale stored values as the members read them.

@@ -62,6 +62,11 @@ class Working(NamedTuple):
 
 _FULL = Working()
 
+# Engines are compared on the middle of so many of so many tiles of a scan.
+_CHECKED = 2
+_CANDIDATES = 8
+_CHECKED_SIDE = 512
+
 
 class Band(NamedTuple):
     """Finished rows of a plane.
@@ -100,6 +105,7 @@ class Predictor:
         self.members = members
         self.plan = plan or TilePlan.from_config(members.spec.inference)
         self.skip_blank = skip_blank
+        self._is_settled = False
         self.working = working
 
     @property
@@ -154,11 +160,31 @@ class Predictor:
         Yields:
             Bands that together cover each plane once, from the top, in order.
         """
+        self.settle(scan)
         for plane in range(start.plane, scan.planes):
             first_row = start.row if plane == start.plane else 0
             predict = self._bands if self.spec.resize is None else self._whole
             for region, band in predict(scan, plane, first_row):
                 yield Band(plane, region, band)
+
+    def settle(self, scan: Scan, *, engines: str | None = None) -> None:
+        """Choose between the engines and float32, once.
+
+        An engine that decides more than `PARITY_LIMIT` of the pixels of a few tiles
+        otherwise than float32 is given up, and that is said.
+
+        Args:
+            scan: The scan that tiles are taken from.
+            engines: What an earlier call settled on, as `Members.about` said; it is
+                taken again, unseen.
+        """
+        if self._is_settled:
+            return
+        self._is_settled = True
+        if engines is None:
+            self.members.check(self._examples(scan))
+        elif engines != self.members.about:
+            self.members.fall_back()
 
     def resume(self, scan: Scan, *, rows: int) -> Place:
         """The last place at which a band begins, once so many rows are finished.
@@ -241,6 +267,18 @@ class Predictor:
             pixels = resize_image(pixels, Extent(*self.spec.resize))
         return self.members.normalise(pixels, source=scan.path)
 
+    def _examples(self, scan: Scan) -> NDArray[np.float32]:
+        """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
+        plane = scan.planes // 2
+        parts = [Region.whole(scan.extent)]
+        if self.spec.resize is None:
+            tiles = self.plan.tiling(scan.extent).tiles
+            step = -(-len(tiles) // _CANDIDATES)
+            parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
+        images = [self._normalised(scan, plane, part) for part in parts]
+        images.sort(key=lambda image: -float(image.std()))
+        return np.stack(images[:_CHECKED])
+
     def _as_scan(self, image: Image) -> Scan:
         if isinstance(image, np.ndarray):
             return ArrayScan(image)
@@ -249,3 +287,12 @@ class Predictor:
     @property
     def _source(self) -> Path:
         return self.members.members[0].source
+
+
+def _middle(tile: Region, scan: Extent) -> Region:
+    """The middle of a tile, of at most 512x512 px of the scan."""
+    bottom, right = min(tile.bottom, scan.rows), min(tile.right, scan.cols)
+    rows = min(_CHECKED_SIDE, bottom - tile.top)
+    cols = min(_CHECKED_SIDE, right - tile.left)
+    top, left = (tile.top + bottom - rows) // 2, (tile.left + right - cols) // 2
+    return Region(top, left, rows, cols)

@@ -147,11 +147,20 @@ class _Work:
                 files = result_files(plan, wanted, predictor, is_new=False)
                 return lambda: Outcome(source, files, None)
             with self._opened(source, key) as (scan, mask, maps):
+                self._settle(scan)
                 self._predict(scan, mask, maps)
         except SegxError as error:
             failure = Outcome(source, None, error)
             return lambda: failure
         return lambda: self._finish(source, plan, key, began)
+
+    def _settle(self, scan: Scan) -> None:
+        """Choose between fast engines and exact ones, as an earlier call did."""
+        before = self._journal.engines
+        self._predictor.settle(scan, engines=before)
+        if before is None:
+            with writing(scan.path):
+                self._journal.settle(self._predictor.members.about)
 
     def _predict(self, scan: Scan, mask: Spool, maps: Spool | None) -> None:
         """Add what is missing to the spools."""

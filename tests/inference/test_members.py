@@ -10,9 +10,20 @@ from hypothesis import strategies as st
 
 from segx.errors import ModelError
 from segx.inference.members import Member, Members
+from segx.inference.predictor import Predictor
+from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.scans.intensity import Intensity
-from tests.inference.stubs import LAYERS, THREE, Constant, Identity, model
+from segx.scans.memory import ArrayScan
+from tests.inference.stubs import (
+    LAYERS,
+    THREE,
+    Brightness,
+    Constant,
+    Identity,
+    model,
+    predictor_with,
+)
 
 
 def _tiles(rows: int = 6, cols: int = 8, channels: int = 3) -> np.ndarray:
@@ -76,3 +87,28 @@ def test_members_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ModelError, match="No model"):
         Members([])
     assert Members([pair[0], replace(pair[0], source=Path("c"))]).spec == first
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_an_engine_that_decides_otherwise_than_its_reference_is_given_up(
+    agrees: bool, tmp_path: Path
+) -> None:
+    fast: Runtime = Brightness() if agrees else Constant((9.0, 0.0, 0.0))
+    member = Member(model(THREE).spec, fast, Path("a"), reference=Brightness())
+    predictor = Predictor(Members([member]))
+    image = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    mask = predictor.predict(image)
+    expected = predictor_with(model(THREE), Brightness()).predict(image)
+    assert np.array_equal(mask, expected)
+    assert predictor.members.about == "brightness"
+
+
+def test_what_was_settled_once_is_taken_again_unseen() -> None:
+    member = Member(
+        model(THREE).spec, Constant((9.0, 0.0, 0.0)), Path("a"), reference=Brightness()
+    )
+    image = ArrayScan(np.zeros((40, 40, 3), np.uint8))
+    kept, given_up = Predictor(Members([member])), Predictor(Members([member]))
+    kept.settle(image, engines="constant")
+    given_up.settle(image, engines="brightness")
+    assert (kept.members.about, given_up.members.about) == ("constant", "brightness")

@@ -196,14 +196,14 @@ def test_a_dicom_series_gets_one_segmentation(tmp_path: Path) -> None:
     volume = stored((3, 20, 30), dtype="u2", bits=12)
     series = write_series(tmp_path / "in" / "liver", volume, BitsStored=12)
     scale = Intensity.from_window(0, 4095, 3, mean=0, std=1)
-    model_ = predictor_with(model(THREE, intensity=scale), Brightness())
-    (outcome,) = model_.predict_folder([tmp_path / "in"], tmp_path / "out")
+    predictor = predictor_with(model(THREE, intensity=scale), Brightness())
+    (outcome,) = predict_files(predictor, [tmp_path / "in"], tmp_path / "out")
     assert outcome.written is not None
     assert outcome.source == series
     assert outcome.written.masks == (tmp_path / "out" / "liver.dcm",)
     with open_scan(tmp_path / "out" / "liver.dcm", as_mask=True) as scan:
         found = [scan.read_all(plane=plane)[..., 0] for plane in range(3)]
-    assert np.array_equal(found, model_.predict(series))
+    assert np.array_equal(found, predictor.predict(series))
 
 
 def test_overlays_can_be_left_out(tmp_path: Path) -> None:

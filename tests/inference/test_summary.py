@@ -103,7 +103,7 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
             "runtime": "torch cpu bf16",
             "tile": 256,
             "overlap": 0.5,
-            "blend": "gaussian",
+            "blend": "hann",
             "segx": segx.__version__,
         },
     }
