@@ -26,6 +26,7 @@ from segx.labels import Labels
 from segx.masks.activation import softmax
 from segx.masks.decide import decide
 from segx.scans.files import create_mask, open_scan, scan_files
+from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.overlay import write_png
@@ -87,11 +88,12 @@ class Predictor:
             Bands that together cover each plane once, from the top, in order.
         """
         resize, labels = self.spec.resize, self.labels
+        intensity = self.spec.intensity.fitted_to(scan, neighbours=self.spec.neighbours)
         for plane in range(scan.planes):
             if resize is None:
                 bands = predict_bands(
                     self.runtime,
-                    partial(self._normalised, scan, plane),
+                    partial(self._normalised, scan, plane, intensity=intensity),
                     scan.extent,
                     labels=labels,
                     plan=self.plan,
@@ -100,7 +102,9 @@ class Predictor:
                     yield Band(plane, region, band)
                 continue
             whole = Region.whole(scan.extent)
-            image = self._normalised(scan, plane, whole, resize=Extent(*resize))
+            image = self._normalised(
+                scan, plane, whole, intensity=intensity, resize=Extent(*resize)
+            )
             small = predict_image(self.runtime, image, labels=labels, plan=self.plan)
             yield Band(plane, whole, resize_probabilities(small, scan.extent))
 
@@ -111,7 +115,7 @@ class Predictor:
             Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
             masks 0 and 1, with a last axis for the classes.
         """
-        with _as_scan(image) as scan:
+        with self._as_scan(image) as scan:
             planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
             for band in self.predict_probabilities(scan):
                 planes[band.plane].append(decide(band.probabilities, self.labels))
@@ -185,8 +189,14 @@ class Predictor:
                 f"{self.source} segments images; it can't classify them. Use predict."
             )
         resize = Extent(*spec.resize) if spec.resize else None
-        with _as_scan(image) as scan:
-            whole = self._normalised(scan, 0, Region.whole(scan.extent), resize=resize)
+        with self._as_scan(image) as scan:
+            whole = self._normalised(
+                scan,
+                0,
+                Region.whole(scan.extent),
+                intensity=spec.intensity.fitted_to(scan),
+                resize=resize,
+            )
         return softmax(self.runtime.run(whole[np.newaxis])[0], axis=0)
 
     @property
@@ -203,11 +213,12 @@ class Predictor:
         return self.spec.labels
 
     def _write(self, source: Path, plan: OutputPlan, *, overlay: bool) -> PredictedFile:
-        labels, intensity = self.labels, self.spec.intensity
+        labels, neighbours = self.labels, self.spec.neighbours
         with (
-            open_scan(source) as scan,
+            open_scan(source, axis=self.spec.axis) as scan,
             create_mask(plan.mask, like=scan, labels=labels) as sink,
         ):
+            intensity = self.spec.intensity.fitted_to(scan, neighbours=neighbours)
             sketch = Sketch(scan.extent, labels=labels, intensity=intensity)
             for plane, region, probabilities in self.predict_probabilities(scan):
                 mask = decide(probabilities, labels)
@@ -230,15 +241,22 @@ class Predictor:
         )
 
     def _normalised(
-        self, scan: Scan, plane: int, region: Region, *, resize: Extent | None = None
+        self,
+        scan: Scan,
+        plane: int,
+        region: Region,
+        *,
+        intensity: Intensity,
+        resize: Extent | None = None,
     ) -> NDArray[np.float32]:
         """A region as the network reads it, (channels, rows, cols)."""
         pixels = self._pixels(scan, plane, region)
         if resize is not None:
             pixels = resize_image(pixels, resize)
-        normalised = self.spec.intensity(pixels, source=scan.path)
+        normalised = intensity(pixels, source=scan.path)
         return np.moveaxis(normalised, 2, 0)
 
-
-def _as_scan(image: Image) -> Scan:
-    return ArrayScan(image) if isinstance(image, np.ndarray) else open_scan(Path(image))
+    def _as_scan(self, image: Image) -> Scan:
+        if isinstance(image, np.ndarray):
+            return ArrayScan(image)
+        return open_scan(Path(image), axis=self.spec.axis)
