@@ -100,6 +100,15 @@ class DataConfig(Section):
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = Field(None, ge=0, le=255)
     channels: int | Literal["auto"] = "auto"
+    axis: Literal[0, 1, 2] = 0
+    """Axis of a volume's array along which its planes follow each other."""
+    neighbours: int = Field(0, ge=0)
+    """Planes on each side of a volume's plane that are read as channels ("2.5D")."""
+    intensity: Literal[
+        "auto", "range", "percentile", "scan_percentile", "scan_zscore"
+    ] = "auto"
+    """What becomes 0 and 1: the type's range, percentiles of the training images, or
+    what is measured in each scan."""
     validation_split: float = Field(0.1, gt=0, lt=1)
     test_split: float = Field(0.0, ge=0, lt=1)
     crop: tuple[int, int] | None = (256, 256)
