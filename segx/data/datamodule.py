@@ -271,7 +271,7 @@ class SegxDataModule(pl.LightningDataModule):
         sizes = Counter(store.extent(index) for index in range(len(store)))
         if self._task == "segmentation" and self._data.crop is not None:
             crop = Extent(*self._data.crop)
-            return _limited(crop, sizes) if self._has_volumes else crop
+            return self._limited(crop, sizes) if self._has_volumes else crop
         if len(sizes) > 1 and self._data.batch_size > 1:
             seen = ", ".join(f"{n} of {size} px" for size, n in sizes.most_common(5))
             raise DataError(
@@ -279,6 +279,27 @@ class SegxDataModule(pl.LightningDataModule):
                 "make no batch. Set data.crop or data.resize, or data.batch_size to 1."
             )
         return max(sizes, key=lambda size: abs(size.rows - size.cols))
+
+    def _limited(self, crop: Extent, sizes: Collection[Extent]) -> Extent:
+        """A crop no larger than the largest plane needs.
+
+        The rest would be mirror images, paid for at every step.
+        """
+        largest = Extent(max(s.rows for s in sizes), max(s.cols for s in sizes))
+        padded = _padded(largest)
+        limited = Extent(min(crop.rows, padded.rows), min(crop.cols, padded.cols))
+        if limited != crop:
+            batch = self._data.batch_size
+            logger.info(
+                "Planes have at most %s px: crops have %s px, not %s. A batch of %d "
+                "of them (data.batch_size) has the pixels of %d larger ones.",
+                largest,
+                limited,
+                crop,
+                batch * crop.pixels // limited.pixels,
+                batch,
+            )
+        return limited
 
     @property
     def _has_volumes(self) -> bool:
@@ -331,19 +352,6 @@ def _at_most(
         return cases
     chosen = np.random.default_rng(seed).choice(len(cases), count, replace=False)
     return tuple(cases[index] for index in sorted(chosen.tolist()))
-
-
-def _limited(crop: Extent, sizes: Collection[Extent]) -> Extent:
-    """A crop no larger than the largest plane needs.
-
-    The rest would be mirror images, paid for at every step.
-    """
-    largest = Extent(max(s.rows for s in sizes), max(s.cols for s in sizes))
-    padded = _padded(largest)
-    limited = Extent(min(crop.rows, padded.rows), min(crop.cols, padded.cols))
-    if limited != crop:
-        logger.info("Planes have at most %s px: crops have %s px.", largest, limited)
-    return limited
 
 
 def _padded(extent: Extent) -> Extent:

@@ -180,8 +180,8 @@ def _elsewhere(mask: _Stored, image: _Stored, path: Path) -> str | None:
 def _corners(space: Space, shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Centres of the first voxel and of the last one on each axis, in mm, (4, 3)."""
     steps = np.array(space.directions) * np.array(space.spacing_mm)[:, np.newaxis]
-    far = steps * (np.array(shape)[:, np.newaxis] - 1)
-    corners: NDArray[np.float64] = np.array(space.origin_mm) + [np.zeros(3), *far]
+    corners = np.tile(np.array(space.origin_mm), (4, 1))
+    corners[1:] += steps * (np.array(shape)[:, np.newaxis] - 1)
     return corners
 
 

@@ -175,13 +175,15 @@ class Intensity:
             neighbours: Planes on each side that are read as further channels.
 
         Raises:
-            ScanError: If the scan has channels that don't fit, or can't be read.
-            DataError: If it holds one value only, or values that are not finite.
+            ScanError: If the scan has channels that don't fit, holds a value that is
+                NaN or infinite, or can't be read.
+            DataError: If it holds one value only.
         """
         if self.of_each_scan is None:
             return self
         total = scan.planes * scan.extent.pixels
         pixels = spread_pixels(in_bands(scan), total=total, most=SCAN_PIXELS)
+        _refuse_infinite(pixels, source=scan.path)
         channels = self.channels // (2 * neighbours + 1)
         matched = match_channels(pixels[:, np.newaxis], channels, source=scan.path)
         low, high = measured_range(matched[:, 0], self.of_each_scan)
@@ -266,12 +268,7 @@ class Intensity:
                 f"{source} has shape {array.shape}; the intensity scale is for "
                 f"{self.channels} channels, as (rows, cols, channels)."
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            count = int(np.count_nonzero(~np.isfinite(array)))
-            raise ScanError(
-                f"{source} holds {count} values that are NaN or infinite. Replace "
-                "them, or leave the image out."
-            )
+        _refuse_infinite(array, source=source)
         # float64 where whole numbers of 32 bits don't fit in float32.
         wide = np.result_type(array.dtype, np.float32)
         low, high = _broadcast(self.low, wide), _broadcast(self.high, wide)
@@ -356,6 +353,16 @@ def match_channels(array: NDArray[Any], channels: int, *, source: Path) -> NDArr
         f"{source} has {found} channels, and the model reads {channels}. Convert the "
         "image, or take a model that was trained on such images."
     )
+
+
+def _refuse_infinite(array: NDArray[Any], *, source: Path) -> None:
+    """Raise if a floating-point value is NaN or infinite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        count = int(np.count_nonzero(~np.isfinite(array)))
+        raise ScanError(
+            f"{source} holds {count} values that are NaN or infinite. Replace "
+            "them, or leave the image out."
+        )
 
 
 def _without_alpha(array: NDArray[Any], *, source: Path) -> NDArray[Any]:

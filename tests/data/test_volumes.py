@@ -161,6 +161,12 @@ def test_volumes_of_one_type_and_unit_share_a_scale(tmp_path: Path) -> None:
     assert "training images" in data.intensity.source
 
 
+def test_the_range_of_a_type_needs_one_type(tmp_path: Path) -> None:
+    write_balls(tmp_path, splits=("train",))
+    with pytest.raises(DefectsError, match=r"uint8 values, but 2 other images float32"):
+        module(tmp_path, intensity="range")
+
+
 def test_a_mask_of_another_shape_is_refused_with_both(tmp_path: Path) -> None:
     write_balls(tmp_path, splits=("train",))
     path = tmp_path / "train" / "masks" / "train1.nii.gz"
