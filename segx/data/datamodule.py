@@ -301,8 +301,9 @@ class SegxDataModule(pl.LightningDataModule):
             )
         return limited
 
-    @property
+    @cached_property
     def _has_volumes(self) -> bool:
+        """Whether any image has more than one plane."""
         return max(self.survey.planes.values()) > 1
 
     def _check_planes(self) -> None:

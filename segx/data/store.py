@@ -185,10 +185,7 @@ def _shapes(
 ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """Shapes of a case's image and mask, the planes first."""
     mask = reader.mask_shape(stored)
-    return (planes, *reader.image_shape(stored)), None if mask is None else (
-        planes,
-        *mask,
-    )
+    return (planes, *reader.image_shape(stored)), (planes, *mask) if mask else None
 
 
 def _aligned(size: int) -> int:

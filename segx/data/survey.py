@@ -140,6 +140,8 @@ def survey(
         name: _fractions(part, layout, values) for name, part in held.items() if part
     }
     scale = _scan_scale(held["train"], channels, data)
+    ranges = _scan_ranges(facts, channels, scale)
+    _refuse_blank(ranges, layout)
     (low, high), source = _intensity_range(held["train"], channels, data)
     found = Survey(
         channels=channels,
@@ -148,7 +150,7 @@ def survey(
         high=high,
         intensity_source=source if scale is None else f"{scale} of each scan",
         scan_scale=scale,
-        scan_ranges=_scan_ranges(facts, channels, scale),
+        scan_ranges=ranges,
         extents={item.case.id: item.extent for item in facts},
         planes={item.case.id: item.planes for item in facts},
         mask_values=values,
@@ -280,6 +282,18 @@ def _scan_ranges(
     return {
         item.case.id: measured_range(_pixels(item, channels), scale) for item in facts
     }
+
+
+def _refuse_blank(ranges: Mapping[str, Range], layout: Layout) -> None:
+    """Scans that hold one value have no scale of their own."""
+    images = {case.id: case.image for case in layout.cases}
+    defects = [
+        Defect(images[name], f"holds {low[0]:g} everywhere: leave it out.")
+        for name, (low, high) in ranges.items()
+        if any(np.greater_equal(low, high))
+    ]
+    if defects:
+        raise DefectsError(f"Data set {layout.root}", defects)
 
 
 def _intensity_range(

@@ -207,13 +207,8 @@ def _callbacks(
         LastStep(),
     ]
     if config.task == "segmentation" and training.overlays:
-        number = {case.id: index for index, case in enumerate(data.splits.val)}
-        drawn = data.val_cases[: training.overlays]
-        middles = {
-            (number[case.id], planes // 2): case.id
-            for case, planes in zip(drawn, data.planes_of(drawn), strict=True)
-        }
-        callbacks.append(Overlays(run.overlays, names=middles))
+        names = _middle_planes(data, training.overlays)
+        callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:
         callbacks.append(
             EarlyStopping(
@@ -225,6 +220,16 @@ def _callbacks(
             )
         )
     return callbacks
+
+
+def _middle_planes(data: SegxDataModule, count: int) -> dict[tuple[int, int], str]:
+    """Names of the first validation cases, by their number and their middle plane's."""
+    number = {case.id: index for index, case in enumerate(data.splits.val)}
+    cases = data.val_cases[:count]
+    return {
+        (number[case.id], planes // 2): case.id
+        for case, planes in zip(cases, data.planes_of(cases), strict=True)
+    }
 
 
 def _checkpoints(config: FitConfig, run: RunFolder) -> list[ModelCheckpoint]:

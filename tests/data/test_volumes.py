@@ -200,6 +200,15 @@ def test_rounded_headers_are_the_same_place(tmp_path: Path) -> None:
     assert module(tmp_path)
 
 
+def test_blank_volumes_are_named_where_each_has_its_scale(tmp_path: Path) -> None:
+    write_balls(tmp_path, splits=("train",))
+    for name in ("train0", "train1"):
+        path = tmp_path / "train" / "images" / f"{name}.nii.gz"
+        write_volume(path, np.full((9 + int(name[-1]), 20, 24), 7, np.float32))
+    assert "train0.nii.gz: holds 7 everywhere" in (text := problems(tmp_path))
+    assert "train1.nii.gz: holds 7 everywhere" in text
+
+
 def test_a_voxel_that_is_no_number_is_refused(tmp_path: Path) -> None:
     write_balls(tmp_path, splits=("train",))
     image, _ = ball((9, 20, 24), 0)
