@@ -62,7 +62,8 @@ class VolumeHeader:
         if self.layout.scale is None:
             return stored.astype(self.dtype)
         factor, summand = self.layout.scale
-        return (stored.astype(np.float64) * factor + summand).astype(self.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # inf and NaN say it
+            return (stored.astype(np.float64) * factor + summand).astype(self.dtype)
 
 
 def read_volume_header(path: Path) -> VolumeHeader:

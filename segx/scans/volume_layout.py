@@ -109,7 +109,7 @@ def _nifti(path: Path, *, is_compressed: bool) -> VoxelLayout:
             f"{path} is no NIfTI-1 file: its header's size is {size}, its mark "
             f"{head[344:348]!r}. Correct its name, or save it as NIfTI-1 in one file."
         )
-    code, _ = struct.unpack_from(f"{order}2h", head, 70)
+    (code,) = struct.unpack_from(f"{order}h", head, 70)
     if code not in _NIFTI_TYPES:
         raise ScanError(
             f"{path} stores values of NIfTI type {code}. Allowed are whole and "
@@ -240,8 +240,10 @@ def _metaimage(path: Path) -> VoxelLayout:
             if name.strip() == "ElementDataFile":
                 break
         begin = file.tell()
-    for name in ("NDims", "ElementType"):
-        _need(path, fields, name)
+    _need(path, fields, "ElementType")
+    sizes = _whole(path, _need(path, fields, "DimSize"))
+    if _whole(path, _need(path, fields, "NDims")) != (len(sizes),):
+        raise _damaged(path, f"it has {fields['NDims']} axes of sizes {_times(sizes)}")
     if fields.get("BinaryData", "True").lower() == "false":
         raise ScanError(f"{path} holds numbers as text. Save it with binary data.")
     _refuse_unplaced(path, [fields.get(name, "") for name in _METAIMAGE_PLACE])
@@ -260,7 +262,7 @@ def _metaimage(path: Path) -> VoxelLayout:
         offset=None if skip == -1 else skip + begin * is_local,
         is_compressed=is_compressed,
         byte_order=">" if is_big else "<",
-        sizes=_whole(path, _need(path, fields, "DimSize")),
+        sizes=sizes,
         channels=_whole(path, fields.get("ElementNumberOfChannels", "1"))[0],
     )
 
@@ -303,7 +305,7 @@ def _whole(path: Path, text: str) -> tuple[int, ...]:
     return tuple(map(int, words))
 
 
-def _times(sizes: tuple[int, ...] | list[int]) -> str:
+def _times(sizes: Iterable[int]) -> str:
     return "x".join(map(str, sizes))
 
 

@@ -18,8 +18,11 @@ from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 from segx.scans.suffix import class_files
 from segx.scans.volume import VolumeScan
+from segx.scans.volume_header import MOST_BYTES
 
 __all__ = ["VolumeMask"]
+
+_LONGEST_NIFTI = 2**15 - 1
 
 
 class VolumeMask(MaskSink):
@@ -39,7 +42,8 @@ class VolumeMask(MaskSink):
         return class_files(path, labels)
 
     def _open(self, files: ExitStack, *, like: Scan) -> None:
-        simpleitk(self.path)  # its absence shall be told before hours of prediction
+        simpleitk(self.path)  # what is in the way shall be told before the prediction
+        self._refuse_too_large()
         height, width = like.spacing_mm or (1.0, 1.0)
         self._space = like.space or Space((1.0, height, width))
         self._order = (0, 1, 2)
@@ -52,6 +56,19 @@ class VolumeMask(MaskSink):
         ]
         spool = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 — `files` closes it
         self._spool = files.enter_context(spool)
+
+    def _refuse_too_large(self) -> None:
+        """Refuse what NIfTI can't hold, or what could not be read again."""
+        rows, cols = self.extent.rows, self.extent.cols
+        is_nifti = image_io(self.path) == "NiftiImageIO"
+        is_inflated = self.path.suffix.lower() == ".gz"
+        too_long = is_nifti and max(self.planes, rows, cols) > _LONGEST_NIFTI
+        if too_long or (is_inflated and self.planes * rows * cols > MOST_BYTES):
+            raise ScanError(
+                f"{self.path} can't hold {self.planes} planes of {self.extent} px: an "
+                f"axis of NIfTI has up to {_LONGEST_NIFTI} voxels, and .nii.gz is read "
+                f"up to {MOST_BYTES / 2**30:.0f} GiB. Write it as .nrrd."
+            )
 
     def _append(self, mask: NDArray[np.uint8]) -> None:
         self._spool.write(mask.data)
@@ -69,7 +86,7 @@ class VolumeMask(MaskSink):
         sitk = simpleitk(self.path)
         writer = sitk.ImageFileWriter()
         writer.SetImageIO(image_io(self.path))
-        writer.SetUseCompression(True)
+        writer.SetUseCompression(stored.nbytes <= MOST_BYTES)
         writer.SetFileName(str(temporary))
         try:
             writer.Execute(self._image(sitk, stored))

@@ -17,11 +17,17 @@ _OUT = Path("out")
         ("a.bmp", "a.png"),
         ("a.tif", "a.tif"),
         ("deep/a.b.TIFF", "a.b.tiff"),
+        ("a.b.NII.GZ", "a.b.nii.gz"),
+        ("a.nii", "a.nii"),
+        ("a.nrrd", "a.nrrd"),
+        ("a.nhdr", "a.nrrd"),
+        ("a.mha", "a.mha"),
+        ("a.mhd", "a.mha"),
     ],
 )
 def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
     plan = OutputPlan.of(Path(source), _OUT)
-    overlay = f"{Path(mask).stem}_overlay.png"
+    overlay = f"{Path(mask.removesuffix('.gz')).stem}_overlay.png"
     assert plan == OutputPlan(_OUT / mask, _OUT / overlay)
 
 
@@ -32,6 +38,7 @@ def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
         ["a.jpg", "a.png"],
         ["a.png", "A.png"],
         ["a.png", "a.tif"],
+        ["a.nii.gz", "a.png"],
         ["a.png", "a_overlay.png"],
         ["out/a.png"],
     ],

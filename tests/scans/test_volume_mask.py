@@ -50,7 +50,7 @@ def _places(image: Any) -> NDArray[np.float64]:
     return np.array([*image.GetSpacing(), *image.GetOrigin(), *image.GetDirection()])
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(
     volume=volumes(),
     suffix=st.sampled_from(SUFFIXES),
@@ -171,6 +171,34 @@ def test_slightly_skewed_axes_are_kept_by_nrrd_and_told_apart_by_none(
             _write(tmp_path / f"m{suffix}", _mask_of(volume), like=scan)
             found = sitk.ReadImage(str(tmp_path / f"m{suffix}")).GetDirection()
             assert np.allclose(found, volume.direction, atol=1e-3)
+
+
+def test_what_could_not_be_read_again_is_refused_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = ArrayScan(np.zeros((1, 2**15), np.uint8))
+    with pytest.raises(ScanError, match="can't hold 1 planes of 1x32768 px"):
+        create_mask(tmp_path / "m.nii", like=long, labels=_LABELS)
+    monkeypatch.setattr("segx.scans.volume_mask.MOST_BYTES", 10)
+    monkeypatch.setattr("segx.scans.volume_header.MOST_BYTES", 10)
+    with pytest.raises(ScanError, match=r"Write it as \.nrrd"):
+        create_mask(tmp_path / "m.nii.gz", like=_Stack(), labels=_LABELS)
+    assert not list(tmp_path.iterdir())
+    for suffix in (".nii", ".nrrd", ".mha"):
+        _write(tmp_path / f"m{suffix}", np.ones((1, 4, 5), np.uint8), like=_Stack())
+
+
+def test_bands_of_a_volume_come_plane_after_plane(tmp_path: Path) -> None:
+    sink = create_mask(tmp_path / "m.nrrd", like=_Stack(planes=2), labels=_LABELS)
+    whole, ids = Region(0, 0, 4, 5), np.ones((4, 5), np.uint8)
+    with pytest.raises(
+        ScanError, match="the next band begins at row 0 of 4 in plane 0"
+    ):
+        sink.write(whole, ids, plane=1)
+    sink.write(whole, ids)
+    with pytest.raises(ScanError, match="4 of 4 rows of plane 0 were written"):
+        sink.close()
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_simpleitk_nothing_is_begun(
