@@ -23,6 +23,8 @@ class ModelSpec(BaseModel):
     head: HeadConfig
     in_channels: int
     """Channels that the network reads, those of neighbouring planes included."""
+    axis: int = 0
+    """Axis of a volume's array along which its planes follow each other."""
     neighbours: int = 0
     """Planes on each side that are read as further channels ("2.5D")."""
     labels: Labels | None

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -51,4 +52,54 @@ def write_classes(
             level = 170 - 100 * number
             image = np.clip(rng.normal(level, 20, (*size, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(image).save(root / name / f"{name}{index}.png")
+    return root
+
+
+def ball(shape: tuple[int, int, int], seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """A bright, noisy ball of two halves in a dark volume, and its ids 0, 1 and 2."""
+    rng = np.random.default_rng(seed)
+    planes, rows, cols = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    plane, row, col = rng.uniform(0.4, 0.6, 3) * shape
+    radius = rng.uniform(0.25, 0.35) * min(shape)
+    distance = (planes - plane) ** 2 + (rows - row) ** 2 + (cols - col) ** 2
+    mask = ((distance < radius**2) * np.where(rows < row, 1, 2)).astype(np.uint8)
+    noise = rng.normal(0, 12, shape)
+    return np.clip(70 + 60 * mask + noise, 0, 255).astype(np.float32), mask
+
+
+def write_volume(
+    path: Path,
+    array: np.ndarray,
+    *,
+    spacing_mm: tuple[float, float, float] = (2.0, 1.0, 0.5),
+    origin_mm: tuple[float, float, float] = (5.0, -7.0, 11.0),
+) -> Path:
+    """A volume (planes, rows, cols), written by SimpleITK."""
+    sitk = pytest.importorskip("SimpleITK", reason="volumes need segx[volumes]")
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing(spacing_mm[::-1])
+    image.SetOrigin(origin_mm)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def write_balls(
+    root: Path,
+    *,
+    count: int = 4,
+    shape: tuple[int, int, int] = (9, 20, 24),
+    splits: tuple[str, ...] = ("train", "test"),
+) -> Path:
+    """A data set of volumes whose types, units and numbers of planes differ."""
+    for number, split in enumerate(splits):
+        for index in range(count):
+            image, mask = ball((shape[0] + index, *shape[1:]), 100 * number + index)
+            if index % 2:
+                image = image.astype(np.uint8)
+            else:
+                image *= 1000.0 * (index + 1)
+            name = f"{split}{index}.nii.gz"
+            write_volume(root / split / "images" / name, image)
+            write_volume(root / split / "masks" / name, mask)
     return root

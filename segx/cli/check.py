@@ -55,9 +55,11 @@ def _show(layout: "Layout", splits: "Splits", found: "Survey") -> None:
     table.add_row(
         "cases", ", ".join(f"{len(cases)} {name}" for name, cases in splits.items())
     )
-    table.add_row(
-        "size", f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} px"
-    )
+    size = f"{smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]} px"
+    planes = found.planes.values()
+    if max(planes) > 1:
+        size = f"{min(planes)} to {max(planes)} planes of {size}"
+    table.add_row("size", size)
     table.add_row("channels", f"{found.channels}, {found.dtype}")
     table.add_row("intensity", found.intensity_source)
     if any(stored != index for stored, index in found.value_map.items()):

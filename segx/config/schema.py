@@ -2,7 +2,7 @@
 
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -102,6 +102,15 @@ class DataConfig(Section):
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = Field(None, ge=0, le=255)
     channels: int | Literal["auto"] = "auto"
+    axis: Literal[0, 1, 2] = 0
+    """Axis of a volume's array along which its planes follow each other."""
+    neighbours: int = Field(0, ge=0)
+    """Planes on each side of a volume's plane that are read as channels ("2.5D")."""
+    intensity: Literal[
+        "auto", "range", "percentile", "scan_percentile", "scan_zscore"
+    ] = "auto"
+    """What becomes 0 and 1: the type's range, percentiles of the training images, or
+    what is measured in each scan."""
     window: tuple[float, float] | None = None
     """Values that become 0 and 1, such as Hounsfield units; null: from the images."""
     validation_split: float = Field(0.1, gt=0, lt=1)
@@ -119,6 +128,12 @@ class DataConfig(Section):
     workers: int | Literal["auto"] = "auto"
     cache_mib: int = Field(2048, ge=0)
     """Memory for decoded images, so that a file is decoded once; 0: none."""
+
+    @model_validator(mode="after")
+    def _one_scale(self) -> Self:
+        if self.window is not None and self.intensity != "auto":
+            raise ValueError("a window is a scale by itself: leave intensity at auto")
+        return self
 
     @field_validator("window")
     @classmethod

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from segx.data.defects import Defect, DefectsError
+from segx.scans.suffix import split_suffix
 
 __all__ = [
     "SPLIT_FOLDERS",
@@ -16,6 +17,7 @@ __all__ = [
     "LayoutKind",
     "SplitName",
     "Task",
+    "stem_of",
     "with_ids",
 ]
 
@@ -35,11 +37,11 @@ SPLIT_FOLDERS: dict[str, SplitName] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One image with what is known about it.
+    """One image or volume with what is known about it.
 
     Args:
         id: Name of the case, unique in its data set and fit for a file name.
-        image: The image.
+        image: The image; all its planes belong to the case.
         masks: No mask, one mask of class ids, or one 0/1 mask a class (multilabel).
         label: Index of the whole image's class.
         patient: Cases of one patient never stand in two splits.
@@ -88,6 +90,11 @@ class Layout:
             )
 
 
+def stem_of(path: Path) -> str:
+    """A file's name without its suffix, which may be double, such as ``.nii.gz``."""
+    return split_suffix(path)[0]
+
+
 def with_ids(cases: Iterable[Case], *, root: Path) -> tuple[Case, ...]:
     """Sort cases by image and give each a unique id.
 
@@ -96,12 +103,12 @@ def with_ids(cases: Iterable[Case], *, root: Path) -> tuple[Case, ...]:
     ``test-01``.
     """
     ordered = sorted(cases, key=lambda case: case.image.as_posix())
-    stems = Counter(case.image.stem.casefold() for case in ordered)
+    stems = Counter(stem_of(case.image).casefold() for case in ordered)
     return tuple(
         replace(
             case,
-            id=case.image.stem
-            if stems[case.image.stem.casefold()] == 1
+            id=stem_of(case.image)
+            if stems[stem_of(case.image).casefold()] == 1
             else "-".join(_places(case.image, root)),
         )
         for case in ordered
@@ -111,4 +118,5 @@ def with_ids(cases: Iterable[Case], *, root: Path) -> tuple[Case, ...]:
 def _places(image: Path, root: Path) -> list[str]:
     """The folders below `root` that tell an image from others, and its stem."""
     folders = Path(os.path.relpath(image.parent, root)).parts
-    return [*(name for name in folders if name not in {"images", ".."}), image.stem]
+    inner = (name for name in folders if name not in {"images", ".."})
+    return [*inner, stem_of(image)]

@@ -21,7 +21,8 @@ class ForegroundPixels:
     with the size of a mask.
 
     Args:
-        mask: Ids, shape (rows, cols), or 0/1 planes, shape (rows, cols, planes).
+        mask: Ids, shape (rows, cols), or 0/1 planes, shape (rows, cols, planes). A
+            volume is given as one mask, its planes one below the other.
         labels: What the mask's values mean; the background and ignored pixels are no
             foreground.
         rng: Draws the pixels.
@@ -31,9 +32,9 @@ class ForegroundPixels:
         self, mask: NDArray[np.uint8], labels: Labels, *, rng: np.random.Generator
     ) -> None:
         self._cols = mask.shape[1]
-        self._pixels: list[NDArray[np.int32]] = []
+        self._pixels: list[NDArray[np.intp]] = []
         for plane, wanted in _foreground(mask, labels):
-            pixels = np.flatnonzero(plane.ravel() == wanted).astype(np.int32)
+            pixels = np.flatnonzero(plane.ravel() == wanted)
             if len(pixels) > _KEPT_PIXELS:
                 pixels = pixels[rng.integers(len(pixels), size=_KEPT_PIXELS)]
             if len(pixels):

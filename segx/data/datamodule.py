@@ -1,9 +1,11 @@
 """A config's data section as loaders for training, validation and test."""
 
+import logging
 import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -31,13 +33,17 @@ from segx.data.survey import survey
 from segx.errors import DataError
 from segx.geometry import Extent
 from segx.models.encoder import encoder_normalisation
+from segx.scans import Intensity
 
 __all__ = ["CLASSIFIED_EXTENT", "SegxDataModule"]
+
+logger = logging.getLogger(__name__)
 
 CLASSIFIED_EXTENT = Extent(224, 224)
 """Size of the images for classification where `data.resize` is not set."""
 
 _MIB = 2**20
+_MULTIPLE = 32
 
 
 class SegxDataModule(pl.LightningDataModule):
@@ -45,7 +51,8 @@ class SegxDataModule(pl.LightningDataModule):
 
     Training yields varied crops in batches; an epoch has at least
     `data.steps_per_epoch` of them. Validation and test yield whole cases one by one in
-    a fixed order, with masks at their own size; for classification, in batches.
+    a fixed order, with masks at their own size; for classification, in batches. Of
+    volumes, training draws planes, and the planes of a whole one come in order.
     `Batch.case` counts the cases of `splits.train`, `splits.val` or `splits.test`.
 
     Args:
@@ -64,7 +71,7 @@ class SegxDataModule(pl.LightningDataModule):
         labels: What mask values mean; None for classification.
         class_names: Names of the classes of the masks or, for classification, of the
             images.
-        channels: Channels of the images.
+        channels: Channels that the network reads, with those of neighbouring planes.
         intensity: Turns stored values into what the encoder reads.
         resize: Size that all images are given, in training as in prediction.
 
@@ -91,8 +98,11 @@ class SegxDataModule(pl.LightningDataModule):
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_names = self._class_names()
-        self.channels = self.survey.channels
-        self.intensity = self.survey.intensity(mean=mean, std=std)
+        self.channels = self.survey.channels * (2 * data.neighbours + 1)
+        scale = self.survey.intensity(mean=mean, std=std)
+        self.intensity = scale.for_neighbours(data.neighbours)
+        self._scales = self._scan_scales()
+        self._check_planes()
         self.resize = self._resize()
         budget = data.cache_mib * _MIB
         self._train_store = self._store(self.splits.train, budget=budget)
@@ -104,6 +114,7 @@ class SegxDataModule(pl.LightningDataModule):
             batch_size=data.batch_size,
             least_steps=data.steps_per_epoch,
             seed=seed,
+            planes=sum(self.planes_of(self.splits.train)),
         )
 
     @classmethod
@@ -120,12 +131,20 @@ class SegxDataModule(pl.LightningDataModule):
     @property
     def pixels_per_step(self) -> int:
         """Pixels of a training batch."""
-        return self._data.batch_size * self._example_extent().pixels
+        return self._data.batch_size * self._cost(self._example_extent)
 
     @property
     def validation_pixels(self) -> int:
-        """Pixels of all validation images that are used."""
-        return sum(self._val_store.extent(i).pixels for i in range(len(self.val_cases)))
+        """Pixels of all planes of the validation images that are used."""
+        store = self._val_store
+        return sum(
+            self._cost(store.extent(index)) * store.planes(index)
+            for index in range(len(store))
+        )
+
+    def planes_of(self, cases: Sequence[Case]) -> tuple[int, ...]:
+        """Number of planes of each case."""
+        return tuple(self.survey.planes[case.id] for case in cases)
 
     def write_splits(self, path: Path) -> None:
         """Write down which case stands in which split, as CSV."""
@@ -197,7 +216,9 @@ class SegxDataModule(pl.LightningDataModule):
         """Whole cases; where the processor predicts, it may as well load them."""
         classifies = self._task == "classification"
         return self._loader(
-            WholeCases(store, intensity=self.intensity, numbers=numbers),
+            WholeCases(
+                store, intensity=self.intensity, scales=self._scales, numbers=numbers
+            ),
             batch_size=self._data.batch_size if classifies else 1,
             workers=self._workers if torch.cuda.is_available() else 0,
         )
@@ -207,37 +228,49 @@ class SegxDataModule(pl.LightningDataModule):
     ) -> CaseStore:
         """Cases as arrays; whole ones are judged by masks at their own size."""
         reader = CaseReader(
-            channels=self.channels,
+            channels=self.survey.channels,
             dtype=np.dtype(self.survey.dtype),
             mask_values=self.survey.mask_values,
             resize=self.resize,
             resize_masks=not whole,
+            axis=self._data.axis,
         )
-        return CaseStore(cases, reader, extents=self.survey.extents, budget=budget)
+        return CaseStore(
+            cases,
+            reader,
+            extents=self.survey.extents,
+            planes=self.survey.planes,
+            neighbours=self._data.neighbours,
+            budget=budget,
+        )
 
     def _training_set(self) -> TrainingCrops:
         """Crops of the training cases; for classification, the images whole."""
         crops = self._task == "segmentation" and self._data.crop is not None
-        example = self._example_extent()
+        example = self._example_extent
         return TrainingCrops(
             self._train_store,
             labels=self.labels,
             intensity=self.intensity,
+            scales=self._scales,
             cropping=Cropping(example if crops else None, self._data.foreground_share),
             augment=Augment(self._data.augment, channels=self.channels, extent=example),
             seed=self._seed,
         )
 
+    @cached_property
     def _example_extent(self) -> Extent:
         """Size of a training example.
 
         Raises:
             DataError: If whole images are asked for that make no batch.
         """
-        if self._task == "segmentation" and self._data.crop is not None:
-            return Extent(*self._data.crop)
         store = self._train_store
-        sizes = Counter(store.extent(index) for index in range(len(store)))
+        extents = [store.extent(index) for index in range(len(store))]
+        if self._task == "segmentation" and self._data.crop is not None:
+            crop = Extent(*self._data.crop)
+            return self._limited(crop, extents) if self._has_volumes else crop
+        sizes = Counter(extents)
         if len(sizes) > 1 and self._data.batch_size > 1:
             seen = ", ".join(f"{n} of {size} px" for size, n in sizes.most_common(5))
             raise DataError(
@@ -245,6 +278,68 @@ class SegxDataModule(pl.LightningDataModule):
                 "make no batch. Set data.crop or data.resize, or data.batch_size to 1."
             )
         return max(sizes, key=lambda size: abs(size.rows - size.cols))
+
+    def _limited(self, crop: Extent, planes: Sequence[Extent]) -> Extent:
+        """A crop no larger than most planes.
+
+        The rest would be mirror images, which turn the anatomy around. Networks pad to
+        what they can halve by themselves.
+
+        References:
+            The median size after Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
+        """
+        rows = int(np.median([plane.rows for plane in planes]))
+        cols = int(np.median([plane.cols for plane in planes]))
+        limited = Extent(min(crop.rows, rows), min(crop.cols, cols))
+        if limited != crop:
+            logger.info(
+                "The planes have %dx%d px at the median: crops have %s px, not %s. So "
+                "many more of them make a step of the same cost (data.batch_size): %d.",
+                rows,
+                cols,
+                limited,
+                crop,
+                self._data.batch_size * crop.pixels // self._cost(limited),
+            )
+        return limited
+
+    def _cost(self, extent: Extent) -> int:
+        """Pixels that a network computes: planes are so small that padding counts."""
+        if not self._has_volumes:
+            return extent.pixels
+        rows = -(-extent.rows // _MULTIPLE) * _MULTIPLE
+        return rows * (-(-extent.cols // _MULTIPLE) * _MULTIPLE)
+
+    @cached_property
+    def _has_volumes(self) -> bool:
+        """Whether any image has more than one plane."""
+        return max(self.survey.planes.values()) > 1
+
+    def _check_planes(self) -> None:
+        """Refuse what asks for planes where there are none, or can't have any.
+
+        Raises:
+            DataError: If neighbours are asked of single images, or volumes are to be
+                classified.
+        """
+        if self._data.neighbours and not self._has_volumes:
+            raise DataError(
+                f"data.neighbours is {self._data.neighbours}, but no image of "
+                f"{self.layout.root} has more than one plane. Set it to 0."
+            )
+        if self._task == "classification" and self._has_volumes:
+            raise DataError(
+                f"{self.layout.root} holds volumes, and classification takes single "
+                "images. Save the planes that tell the class as images."
+            )
+
+    def _scan_scales(self) -> dict[str, Intensity]:
+        """The scale of each case, where each has its own."""
+        images = {case.id: case.image for case in self.layout.cases}
+        return {
+            name: self.intensity.with_range(low, high, source=images[name])
+            for name, (low, high) in self.survey.scan_ranges.items()
+        }
 
     def _resize(self) -> Extent | None:
         """Size that images are given before anything else."""

@@ -1,6 +1,6 @@
 """From cases to tensors: varied crops to train on, whole cases to be judged by."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -31,12 +31,14 @@ class Sample(NamedTuple):
         mask: Ids, shape (H, W), or planes, shape (K, H, W); uint8.
         label: Index of the image's class.
         case: Index of the case.
+        plane: Number of the case's plane.
     """
 
     image: Tensor
     mask: Tensor | None
     label: int | None
     case: int
+    plane: int = 0
 
 
 class Batch(NamedTuple):
@@ -48,12 +50,14 @@ class Batch(NamedTuple):
             case's mask keeps the size it has on disk, also where the image is resized.
         label: Index of each image's class, shape (B,), int64.
         case: Index of each case among those of its split, shape (B,), int64.
+        plane: Number of the plane of each case, shape (B,), int64.
     """
 
     image: Tensor
     mask: Tensor | None
     label: Tensor | None
     case: Tensor
+    plane: Tensor
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
@@ -65,6 +69,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         mask=torch.stack(masks).long() if masks else None,
         label=torch.tensor(labels) if labels else None,
         case=torch.tensor([sample.case for sample in samples]),
+        plane=torch.tensor([sample.plane for sample in samples]),
     )
 
 
@@ -84,6 +89,8 @@ class Cropping:
 class TrainingCrops(Dataset[Sample]):
     """Crops at random places, or whole images, varied at random.
 
+    Of a volume, a plane is drawn: one with foreground as often as crops are put on it.
+
     An example is a function of the seed and its `Draw`: which process makes it, and
     what that made before, changes nothing. A plain index stands for epoch 0.
 
@@ -91,6 +98,7 @@ class TrainingCrops(Dataset[Sample]):
         store: The cases.
         labels: What mask values mean; None without masks.
         intensity: Turns stored values into what the encoder reads.
+        scales: By case id, where each scan has a scale of its own.
         cropping: Size and place of the crops.
         augment: Varies image and mask.
         seed: Another seed makes other examples.
@@ -105,10 +113,12 @@ class TrainingCrops(Dataset[Sample]):
         cropping: Cropping,
         augment: Augment,
         seed: int,
+        scales: Mapping[str, Intensity] | None = None,
     ) -> None:
         self._store = store
         self._labels = labels
         self._intensity = intensity
+        self._scales = scales or {}
         self._cropping = cropping
         self._augment = augment
         self._seed = seed
@@ -121,47 +131,63 @@ class TrainingCrops(Dataset[Sample]):
         draw = index if isinstance(index, Draw) else Draw(0, index, index)
         rng = np.random.default_rng([self._seed, draw.epoch, draw.place])
         case = self._store.cases[draw.case]
-        image, mask = self._store.read(draw.case)
-        region = self._place(draw.case, mask, rng)
+        planes, masks = self._store.read_all(draw.case)
+        plane, centre = self._aim(draw.case, masks, rng)
+        region = self._place(draw.case, centre, rng)
+        image = self._store.with_neighbours(planes, plane)
         crop = _channels_apart(cut(image, region))
-        unit = self._intensity.unit(crop, source=case.image)
+        intensity = self._scales.get(case.id, self._intensity)
+        unit = intensity.unit(crop, source=case.image)
         unit, mask = self._augment(
-            unit, None if mask is None else cut(mask, region), rng=rng
+            unit, None if masks is None else cut(masks[plane], region), rng=rng
         )
-        normalised = self._intensity.normalise(_channels_apart(unit))
-        return _sample(normalised, mask, label=case.label, case=draw.case)
+        normalised = intensity.normalise(_channels_apart(unit))
+        return _sample(normalised, mask, case.label, at=(draw.case, plane))
+
+    def _aim(
+        self, case: int, masks: NDArray[np.uint8] | None, rng: np.random.Generator
+    ) -> tuple[int, tuple[int, int] | None]:
+        """Choose a plane, and the foreground pixel in it to put the crop on, if any."""
+        planes = self._store.planes(case)
+        if planes == 1 and self._cropping.extent is None:
+            return 0, None
+        if masks is not None and rng.random() < self._cropping.foreground_share:
+            pixels = self._foreground_of(case, masks)
+            if pixels:
+                below, col = pixels.draw(rng)
+                plane, row = divmod(below, self._store.extent(case).rows)
+                return plane, (row, col)
+        return (int(rng.integers(planes)) if planes > 1 else 0), None
 
     def _place(
-        self, case: int, mask: NDArray[np.uint8] | None, rng: np.random.Generator
+        self, case: int, centre: tuple[int, int] | None, rng: np.random.Generator
     ) -> Region:
         """Choose where to cut."""
         extent = self._store.extent(case)
         if self._cropping.extent is None:
             return Region.whole(extent)
-        centre = None
-        if mask is not None and rng.random() < self._cropping.foreground_share:
-            pixels = self._foreground_of(case, mask)
-            centre = pixels.draw(rng) if pixels else None
         return place_crop(extent, self._cropping.extent, centre=centre, rng=rng)
 
     def _foreground_of(
-        self, case: int, mask: NDArray[np.uint8]
+        self, case: int, masks: NDArray[np.uint8]
     ) -> ForegroundPixels | None:
         """The foreground pixels of a case, looked for once in a process."""
         if self._labels is None:
             return None
         if case not in self._foreground:
             rng = np.random.default_rng([self._seed, case])
-            self._foreground[case] = ForegroundPixels(mask, self._labels, rng=rng)
+            below = masks.reshape(-1, *masks.shape[2:])
+            self._foreground[case] = ForegroundPixels(below, self._labels, rng=rng)
         return self._foreground[case]
 
 
 class WholeCases(Dataset[Sample]):
-    """Cases as the store holds them, to be predicted and compared.
+    """Cases as the store holds them, plane by plane, to be predicted and compared.
 
     Args:
         store: The cases.
         intensity: Turns stored values into what the encoder reads.
+        scales: By case id, where each scan has a scale of its own.
         numbers: `Sample.case` of each; by default they are counted from 0.
     """
 
@@ -171,19 +197,29 @@ class WholeCases(Dataset[Sample]):
         *,
         intensity: Intensity,
         numbers: Sequence[int] | None = None,
+        scales: Mapping[str, Intensity] | None = None,
     ) -> None:
         self._store = store
         self._intensity = intensity
+        self._scales = scales or {}
         self._numbers = range(len(store)) if numbers is None else numbers
+        self._planes = [
+            (index, plane)
+            for index in range(len(store))
+            for plane in range(store.planes(index))
+        ]
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self._planes)
 
     def __getitem__(self, index: int) -> Sample:
-        case = self._store.cases[index]
-        image, mask = self._store.read(index)
-        normalised = self._intensity(_channels_apart(image), source=case.image)
-        return _sample(normalised, mask, label=case.label, case=self._numbers[index])
+        number, plane = self._planes[index]
+        case = self._store.cases[number]
+        image, mask = self._store.read(number, plane)
+        intensity = self._scales.get(case.id, self._intensity)
+        normalised = intensity(_channels_apart(image), source=case.image)
+        at = (self._numbers[number], plane)
+        return _sample(normalised, mask, case.label, at=at)
 
 
 def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:
@@ -198,16 +234,18 @@ def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:
 def _sample(
     image: NDArray[np.float32],
     mask: NDArray[np.uint8] | None,
-    *,
     label: int | None,
-    case: int,
+    *,
+    at: tuple[int, int],
 ) -> Sample:
     """Channels before rows; arrays become tensors that own their memory."""
+    case, plane = at
     return Sample(
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         mask=None if mask is None else torch.from_numpy(_planes_first(mask)),
         label=label,
         case=case,
+        plane=plane,
     )
 
 

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from segx.config import DataConfig
-from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, with_ids
+from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, stem_of, with_ids
 from segx.data.defects import Defect, DefectsError, plural
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
+from segx.scans.suffix import split_suffix
 
 __all__ = [
     "Findings",
     "image_files",
     "images_by_stem",
+    "is_image",
     "leaves",
     "named_in_order",
     "read_class_folders",
@@ -110,7 +112,7 @@ def read_class_folders(root: Path, data: DataConfig) -> Layout:
             if not files:
                 found.note(f"{place / name} holds no image.")
             cases += [
-                Case(file.stem, file, label=label, split=split)
+                Case(stem_of(file), file, label=label, split=split)
                 for file in files.values()
             ]
     if places[0][0] is not None:
@@ -157,11 +159,16 @@ def images_by_stem(folder: Path, root: Path, found: Findings) -> dict[str, Path]
         found: Collects doubled stems, links and files that are no images.
     """
     files = image_files(folder, root, found)
-    same = Counter(path.stem.casefold() for path in files)
+    same = Counter(stem_of(path).casefold() for path in files)
     for path in files:
-        if same[path.stem.casefold()] > 1:
+        if same[stem_of(path).casefold()] > 1:
             found.defect(path, "its stem stands there twice; keep one or rename.")
-    return {path.stem: path for path in files}
+    return {stem_of(path): path for path in files}
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's name ends like an image's or a volume's."""
+    return split_suffix(path)[1].lower() in IMAGE_SUFFIXES
 
 
 def image_files(folder: Path, root: Path, found: Findings) -> list[Path]:
@@ -181,7 +188,7 @@ def image_files(folder: Path, root: Path, found: Findings) -> list[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir() or path.suffix.lower() not in IMAGE_SUFFIXES:
+        if path.is_dir() or not is_image(path):
             others.append(path)
         elif path.is_symlink() and leaves(path, root):
             found.defect(path, "is a link out of the data set; put the file there.")
@@ -259,13 +266,13 @@ def _unpaired(
     missing = [path for stem, path in images.items() if stem not in masks]
     surplus = [path for stem, path in masks.items() if stem not in images]
     for path in missing:
-        found.defect(path, f"has no mask {path.stem}.* in {folder}.")
+        found.defect(path, f"has no mask {stem_of(path)}.* in {folder}.")
     for path in surplus:
-        found.defect(path, f"belongs to no image: none has the stem {path.stem}.")
+        found.defect(path, f"belongs to no image: none has the stem {stem_of(path)}.")
     endings = {
-        mask.stem.removeprefix(image.stem)
+        stem_of(mask).removeprefix(stem_of(image))
         for image, mask in itertools.product(missing[:1], surplus)
-        if mask.stem.startswith(image.stem)
+        if stem_of(mask).startswith(stem_of(image))
     }
     if missing and len(missing) == len(surplus) and endings:
         found.defect(
@@ -281,7 +288,7 @@ def _plane_names(
     """Names of the class folders in masks/, or nothing if it holds the masks itself."""
     listed = [folder for folder in folders if folder.is_dir()]
     direct = any(
-        path.suffix.lower() in IMAGE_SUFFIXES
+        is_image(path)
         for folder in listed
         for path in folder.iterdir()
         if not path.is_dir()

@@ -7,9 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segx.config import DataConfig, did_you_mean
-from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, Task, with_ids
+from segx.data.case import (
+    SPLIT_FOLDERS,
+    Case,
+    Layout,
+    SplitName,
+    Task,
+    stem_of,
+    with_ids,
+)
 from segx.data.defects import plural
-from segx.data.folders import Findings, image_files, leaves, split_folders
+from segx.data.folders import (
+    Findings,
+    image_files,
+    is_image,
+    leaves,
+    split_folders,
+)
 from segx.data.table import Row, Table, read_table
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
@@ -100,7 +114,7 @@ class _Entry:
 
     def case(self, numbers: Mapping[str, int]) -> Case:
         return Case(
-            id=self.image.stem,
+            id=stem_of(self.image),
             image=self.image,
             masks=self.masks,
             label=None if self.label is None else numbers[self.label],
@@ -125,10 +139,10 @@ class _Places:
         masks = defaultdict(list)
         for place in [root, *(place for _, place in split_folders(root))]:
             for path in image_files(place / "images", root, found):
-                for key in (path.stem, path.name):
+                for key in (stem_of(path), path.name):
                     images[key].append(path)
             for path in image_files(place / "masks", root, found):
-                for key in (path.stem, path.name):
+                for key in (stem_of(path), path.name):
                     masks[place, key].append(path)
         return cls(root, tuple(dict.fromkeys((root, beside))), images, masks)
 
@@ -176,7 +190,7 @@ class _Places:
                 f"{text!r} leads out of {self.root}. Set data.root to a folder that "
                 "holds all files."
             )
-        elif path.suffix.lower() not in IMAGE_SUFFIXES:
+        elif not is_image(path):
             at.defect(f"{text!r} is no image: they end in {' '.join(IMAGE_SUFFIXES)}.")
         else:
             return path
@@ -286,7 +300,7 @@ def _entry(
         return None
     masks = []
     for name in columns.masks:
-        cell = image.stem if name is None else row.get(name)
+        cell = stem_of(image) if name is None else row.get(name)
         if cell is None:
             at.defect(f"the column {name!r} is empty.")
         elif (mask := places.mask(cell, image, at)) is not None:

@@ -1,6 +1,7 @@
 """A case as arrays: channels matched, values turned into ids, resized if asked."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ class CaseReader:
         mask_values: What stored mask values mean; None for cases without masks.
         resize: Size that images are given; None keeps their own.
         resize_masks: Whether masks are given that size too.
+        axis: Axis along which a volume is cut into planes.
     """
 
     channels: int
@@ -32,33 +34,32 @@ class CaseReader:
     mask_values: MaskValues | None = None
     resize: Extent | None = None
     resize_masks: bool = True
+    axis: int = 0
 
     def image(self, case: Case) -> NDArray[Any]:
         """Decode an image.
 
         Returns:
-            Stored values, shape (rows, cols, channels).
+            Stored values, shape (rows, cols, channels); of a volume (planes, rows,
+            cols, channels).
 
         Raises:
             ScanError: If the file can't be read.
         """
-        with open_scan(case.image) as scan:
-            stored = match_channels(
-                scan.read_all(), self.channels, source=case.image
-            ).astype(self.dtype, copy=False)
-        if self.resize is None:
-            return stored
-        resized = resize_image(stored.astype(np.float32), self.resize)
-        # Interpolation stays between the values there are: rounding can't overflow.
-        whole = stored.dtype.kind in "ui"
-        return (np.rint(resized) if whole else resized).astype(stored.dtype)
+        with open_scan(case.image, axis=self.axis) as scan:
+            planes = [
+                self._image_plane(scan.read_all(plane=plane), case.image)
+                for plane in range(scan.planes)
+            ]
+        return planes[0] if len(planes) == 1 else np.stack(planes)
 
     def mask(self, case: Case) -> NDArray[np.uint8] | None:
         """Decode the mask of a case.
 
         Returns:
-            Ids, shape (rows, cols); 0 and 1, shape (rows, cols, classes), for
-            multilabel masks; None where masks are not asked for.
+            Ids, shape (rows, cols), of a volume (planes, rows, cols); 0 and 1, with a
+            last axis for the classes, for multilabel masks; None where masks are not
+            asked for.
 
         Raises:
             ScanError: If a file can't be read.
@@ -66,16 +67,10 @@ class CaseReader:
         """
         if self.mask_values is None:
             return None
-        planes = []
-        for path in case.masks:
-            with open_scan(path, as_mask=True) as scan:
-                stored = scan.read_all()
-            if stored.shape[2] != 1:
-                raise DataError(f"{path} has {stored.shape[2]} channels; masks have 1.")
-            planes.append(self.mask_values.to_ids(stored[..., 0], source=path))
-        is_multilabel = self.mask_values.labels.kind == "multilabel"
-        mask = np.stack(planes, axis=-1) if is_multilabel else planes[0]
-        return mask if self._mask_size is None else resize_mask(mask, self._mask_size)
+        classes = [self._ids(path, self.mask_values) for path in case.masks]
+        if self.mask_values.labels.kind == "multilabel":
+            return np.stack(classes, axis=-1)
+        return classes[0]
 
     def image_shape(self, stored: Extent) -> tuple[int, ...]:
         """Shape of what `image` gives for a file of that size."""
@@ -90,6 +85,30 @@ class CaseReader:
         planes = len(self.mask_values.labels.names)
         is_multilabel = self.mask_values.labels.kind == "multilabel"
         return (extent.rows, extent.cols, *([planes] if is_multilabel else []))
+
+    def _image_plane(self, stored: NDArray[Any], path: Path) -> NDArray[Any]:
+        """A plane with the channels, the type and the size that are asked for."""
+        matched = match_channels(stored, self.channels, source=path)
+        plane = matched.astype(self.dtype, copy=False)
+        if self.resize is None:
+            return plane
+        resized = resize_image(plane.astype(np.float32), self.resize)
+        # Interpolation stays between the values there are: rounding can't overflow.
+        whole = plane.dtype.kind in "ui"
+        return (np.rint(resized) if whole else resized).astype(plane.dtype)
+
+    def _ids(self, path: Path, values: MaskValues) -> NDArray[np.uint8]:
+        """The ids of one file, ([planes, ]rows, cols)."""
+        with open_scan(path, as_mask=True, axis=self.axis) as scan:
+            if scan.channels != 1:
+                raise DataError(f"{path} has {scan.channels} channels; masks have 1.")
+            planes = []
+            for plane in range(scan.planes):
+                stored = scan.read_all(plane=plane)[..., 0]
+                ids = values.to_ids(stored, source=path)
+                size = self._mask_size
+                planes.append(ids if size is None else resize_mask(ids, size))
+        return planes[0] if len(planes) == 1 else np.stack(planes)
 
     @property
     def _mask_size(self) -> Extent | None:

@@ -33,6 +33,8 @@ class EpochSampler(Sampler[Draw]):
         batch_size: Number of examples in a batch.
         least_steps: Least number of batches in an epoch.
         seed: Another seed gives other orders.
+        planes: Number of planes of all cases together; an epoch is at least about as
+            many draws. By default each case has one.
 
     Examples:
         >>> sampler = EpochSampler(3, batch_size=2, least_steps=2, seed=0)
@@ -41,11 +43,17 @@ class EpochSampler(Sampler[Draw]):
     """
 
     def __init__(
-        self, cases: int, *, batch_size: int, least_steps: int, seed: int
+        self,
+        cases: int,
+        *,
+        batch_size: int,
+        least_steps: int,
+        seed: int,
+        planes: int | None = None,
     ) -> None:
         self._cases = cases
         self._seed = seed
-        self._length = max(cases // batch_size, least_steps) * batch_size
+        self._length = max((planes or cases) // batch_size, least_steps) * batch_size
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:

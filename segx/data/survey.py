@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segx.config import DataConfig
 from segx.data.case import Case, Layout, SplitName, Task
@@ -21,12 +23,24 @@ from segx.errors import DataError
 from segx.geometry import Extent
 from segx.labels import Labels
 from segx.scans import Intensity, match_channels
+from segx.scans.intensity import ScanScale, measured_range
 
 __all__ = ["Survey", "survey"]
 
 logger = logging.getLogger(__name__)
 
-_PERCENTILES = (0.5, 99.5)
+_SOURCE = "percentiles 0.5 and 99.5 of training images"
+_UNLIKE = 4
+"""Scans whose ranges differ by such a factor have no common unit."""
+
+_SCAN_SCALES: Mapping[str, ScanScale] = {
+    "scan_percentile": "percentile",
+    "scan_zscore": "zscore",
+}
+"""Values of `data.intensity` that scale each scan by itself."""
+
+Range = tuple[tuple[float, ...], tuple[float, ...]]
+"""Stored values that become 0 and 1, one a channel."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,10 @@ class Survey:
         low: Stored value that becomes 0, one a channel.
         high: Stored value that becomes 1, one a channel.
         intensity_source: Where `low` and `high` come from, in words.
-        extents: Size of each image by case id, in pixels.
+        scan_scale: How each scan's own scale is measured; None where one holds for all.
+        scan_ranges: Low and high of each scan by case id, where each has its own.
+        extents: Size of each image, or of a volume's planes, by case id, in pixels.
+        planes: Number of planes of each image by case id.
         mask_values: What stored mask values mean; None without masks.
         class_fractions: Share of the training pixels (classification: cases) of each
             class; planes of multilabel masks may add up to more than 1.
@@ -51,7 +68,10 @@ class Survey:
     low: tuple[float, ...]
     high: tuple[float, ...]
     intensity_source: str
+    scan_scale: ScanScale | None
+    scan_ranges: Mapping[str, Range]
     extents: Mapping[str, Extent]
+    planes: Mapping[str, int]
     mask_values: MaskValues | None
     class_fractions: Mapping[str, float]
     warnings: tuple[str, ...]
@@ -70,6 +90,10 @@ class Survey:
         self, *, mean: float | Sequence[float], std: float | Sequence[float]
     ) -> Intensity:
         """The intensity scale of this data set for an encoder's mean and std."""
+        if self.scan_scale is not None:
+            return Intensity.for_each_scan(
+                self.scan_scale, self.channels, mean=mean, std=std
+            )
         return Intensity.from_percentiles(
             self.low, self.high, mean=mean, std=std, source=self.intensity_source
         )
@@ -82,7 +106,7 @@ def survey(
 
     Args:
         layout: The cases.
-        data: Gives `channels`, `window`, `mask_kind`, `classes` and `ignore_index`.
+        data: Gives `channels`, `axis`, `window`, `intensity`, and what masks mean.
         task: Masks are read for segmentation only.
         splits: Tells the training cases, whose pixels alone set the intensity scale;
             by default all cases that the layout puts in no other split.
@@ -92,12 +116,18 @@ def survey(
         DataError: If mask values can't be told what they mean.
     """
     wanted = None if data.channels == "auto" else data.channels
+    look = partial(
+        examine,
+        channels=wanted,
+        axis=data.axis,
+        measured=data.intensity not in {"auto", "range"},
+    )
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        examined = list(pool.map(partial(examine, channels=wanted), layout.cases))
+        examined = list(pool.map(look, layout.cases))
     facts = [item.facts for item in examined if item.facts is not None]
     defects = [defect for item in examined for defect in item.defects]
     channels = wanted or _common_channels(facts, defects)
-    _check_types(facts, defects)
+    dtype = _common_type(facts, data, defects)
     values = (
         _mask_values(facts, layout, data, defects) if task == "segmentation" else None
     )
@@ -109,14 +139,20 @@ def survey(
     shares = {
         name: _fractions(part, layout, values) for name, part in held.items() if part
     }
-    low, high, source = _intensity_range(held["train"], channels, window=data.window)
+    scale = _scan_scale(held["train"], channels, data)
+    ranges = _scan_ranges(facts, channels, scale)
+    _refuse_blank(ranges, layout)
+    (low, high), source = _intensity_range(held["train"], channels, data)
     found = Survey(
         channels=channels,
-        dtype=str(facts[0].dtype),
+        dtype=str(dtype),
         low=low,
         high=high,
-        intensity_source=source,
+        intensity_source=source if scale is None else f"{scale} of each scan",
+        scan_scale=scale,
+        scan_ranges=ranges,
         extents={item.case.id: item.extent for item in facts},
+        planes={item.case.id: item.planes for item in facts},
         mask_values=values,
         class_fractions=shares["train"],
         warnings=tuple(_absent(shares)),
@@ -147,10 +183,21 @@ def _common_channels(facts: Sequence[CaseFacts], defects: list[Defect]) -> int:
     return most
 
 
-def _check_types(facts: Sequence[CaseFacts], defects: list[Defect]) -> None:
-    """One scale from stored values to [0, 1] needs one type of values."""
+def _common_type(
+    facts: Sequence[CaseFacts], data: DataConfig, defects: list[Defect]
+) -> np.dtype[Any] | None:
+    """The type that all images are read with.
+
+    One scale from stored values to [0, 1] needs images of one type. Volumes come in
+    several, and so may scans that are scaled one by one: a wider type holds them all.
+    """
     count = Counter(item.dtype for item in facts)
-    usual = count.most_common(1)[0][0] if count else None
+    if not count:
+        return None
+    usual = count.most_common(1)[0][0]
+    is_mixable = data.intensity in _SCAN_SCALES or any(i.planes > 1 for i in facts)
+    if is_mixable and data.intensity != "range":
+        return np.result_type(*count)
     defects += [
         Defect(
             item.case.image,
@@ -158,8 +205,9 @@ def _check_types(facts: Sequence[CaseFacts], defects: list[Defect]) -> None:
             f"{usual}. Convert images to one type.",
         )
         for item in facts
-        if usual is not None and item.dtype != usual
+        if item.dtype != usual
     ]
+    return usual
 
 
 def _mask_values(
@@ -198,34 +246,80 @@ def _part(facts: Sequence[CaseFacts], cases: Sequence[Case]) -> list[CaseFacts]:
     return [item for item in facts if item.case.id in ids]
 
 
-def _intensity_range(
-    training: Sequence[CaseFacts],
-    channels: int,
-    *,
-    window: tuple[float, float] | None,
-) -> tuple[tuple[float, ...], tuple[float, ...], str]:
-    """Stored values that become 0 and 1, and where they come from."""
-    if window is not None:
-        scale = Intensity.from_window(*window, channels, mean=0, std=1)
-        return scale.low, scale.high, scale.source
-    dtype = training[0].dtype
-    if dtype == np.uint8:
-        return (0.0,) * channels, (255.0,) * channels, "range of uint8"
-    samples = [
-        match_channels(item.sample[:, np.newaxis], channels, source=item.case.image)
-        for item in training
-        if item.sample is not None
+def _scan_scale(
+    training: Sequence[CaseFacts], channels: int, data: DataConfig
+) -> ScanScale | None:
+    """How each scan is scaled by itself, if that is asked for, or volumes need it.
+
+    Volumes of one type whose ranges are alike, such as CT, share a scale. MRI has no
+    unit: there a shared scale would leave most scans black or white.
+    """
+    if data.intensity != "auto":
+        return _SCAN_SCALES.get(data.intensity)
+    if data.window is not None or all(item.planes == 1 for item in training):
+        return None
+    ranges = _scan_ranges(training, channels, "percentile").values()
+    widths = [max(np.subtract(high, low)) for low, high in ranges]
+    mixed = len({item.dtype for item in training}) > 1
+    unlike = max(widths) > _UNLIKE * min(widths)
+    if mixed or unlike:
+        logger.info(
+            "The ranges of the training volumes are %g to %g wide%s: each is scaled by "
+            "its own percentiles (data.intensity: scan_percentile).",
+            min(widths),
+            max(widths),
+            ", their types differ" if mixed else "",
+        )
+    return "percentile" if mixed or unlike else None
+
+
+def _scan_ranges(
+    facts: Sequence[CaseFacts], channels: int, scale: ScanScale | None
+) -> dict[str, Range]:
+    """The range of each scan by itself; nothing where one scale holds for all."""
+    if scale is None:
+        return {}
+    return {
+        item.case.id: measured_range(_pixels(item, channels), scale) for item in facts
+    }
+
+
+def _refuse_blank(ranges: Mapping[str, Range], layout: Layout) -> None:
+    """Scans that hold one value have no scale of their own."""
+    images = {case.id: case.image for case in layout.cases}
+    defects = [
+        Defect(images[name], f"holds {low[0]:g} everywhere: leave it out.")
+        for name, (low, high) in ranges.items()
+        if any(np.greater_equal(low, high))
     ]
-    pooled = np.concatenate(samples).reshape(-1, channels).astype(np.float64)
-    low, high = np.percentile(pooled, _PERCENTILES, axis=0)
-    # Where nearly all pixels are equal, percentiles coincide: take what there is.
-    flat = low >= high
-    low = np.where(flat, pooled.min(axis=0), low)
-    high = np.where(flat, pooled.max(axis=0), high)
-    source = (
-        f"percentiles {_PERCENTILES[0]:g} and {_PERCENTILES[1]:g} of training images"
+    if defects:
+        raise DefectsError(f"Data set {layout.root}", defects)
+
+
+def _intensity_range(
+    training: Sequence[CaseFacts], channels: int, data: DataConfig
+) -> tuple[Range, str]:
+    """Stored values of all images that become 0 and 1, and where they come from."""
+    if data.window is not None:
+        scale = Intensity.from_window(*data.window, channels, mean=0, std=1)
+        return (scale.low, scale.high), scale.source
+    dtype = np.result_type(*(item.dtype for item in training))
+    is_byte = dtype == np.uint8 and data.intensity != "percentile"
+    if is_byte or data.intensity == "range":
+        scale = Intensity.for_dtype(dtype, channels, mean=0, std=1)
+        return (scale.low, scale.high), scale.source
+    pooled = np.concatenate([_pixels(item, channels) for item in training])
+    return measured_range(pooled, "percentile"), _SOURCE
+
+
+def _pixels(item: CaseFacts, channels: int) -> NDArray[Any]:
+    """The sample of a case with the data set's channels, (pixels, channels)."""
+    if item.sample is None:
+        raise DataError(f"{item.case.image} was not sampled for an intensity scale.")
+    matched = match_channels(
+        item.sample[:, np.newaxis], channels, source=item.case.image
     )
-    return tuple(low.tolist()), tuple(high.tolist()), source
+    return matched[:, 0]
 
 
 def _fractions(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segx.artifact import Model
 from segx.data.case import Case, SplitName
@@ -20,7 +21,8 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.summary import Summary, summarise, write_summary
 from segx.inference.loading import predictor_of
-from segx.metrics.overlap import count_overlap
+from segx.labels import Labels
+from segx.metrics.overlap import Counts, count_overlap, sum_counts
 
 __all__ = ["measure"]
 
@@ -66,22 +68,35 @@ def _segmentation(
 ) -> Summary:
     predictor = predictor_of(model)
     reader = CaseReader(
-        channels=data.channels,
+        channels=data.survey.channels,
         dtype=np.dtype(data.survey.dtype),
         mask_values=data.survey.mask_values,
+        axis=model.spec.axis,
     )
     rows = []
     for done, case in enumerate(cases, start=1):
         truth = reader.mask(case)
         if truth is None or data.labels is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        counts = count_overlap(truth, predictor.predict(case.image), data.labels)
+        predicted = predictor.predict(case.image)
+        counts = _count(truth, predicted, data.labels)
         rows += case_rows(case.id, counts, patient=case.patient)
         on_case(done, len(cases))
     summary = summarise(rows)
     write_cases(out / "cases.csv", rows)
     write_summary(out / "summary.json", summary)
     return summary
+
+
+def _count(
+    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
+) -> dict[str, Counts]:
+    """Counts of an image, or of all planes of a volume together."""
+    of_plane = 3 if labels.kind == "multilabel" else 2
+    if truth.shape != predicted.shape or truth.ndim == of_plane:
+        return count_overlap(truth, predicted, labels)
+    pairs = zip(truth, predicted, strict=True)
+    return sum_counts(count_overlap(*pair, labels) for pair in pairs)
 
 
 def _classification(

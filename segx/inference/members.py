@@ -14,9 +14,22 @@ from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
 from segx.masks.activation import softmax, to_probabilities
+from segx.scans.intensity import Intensity
+from segx.scans.scan import Scan
 from segx.spec import ModelSpec
 
 __all__ = ["Member", "Members"]
+
+# What models must have in common to be averaged.
+_ALIKE = (
+    "task",
+    "in_channels",
+    "axis",
+    "neighbours",
+    "labels",
+    "class_names",
+    "resize",
+)
 
 
 @dataclass(frozen=True)
@@ -98,18 +111,31 @@ class Members:
             for member in self.members
         )
 
-    def normalise(self, pixels: NDArray[Any], *, source: Path) -> NDArray[np.float32]:
+    def scales_of(self, scan: Scan) -> tuple[Intensity, ...]:
+        """The scales that the members read a scan with, each once.
+
+        Where a model measures each scan by itself, the scan is read for that.
+        """
+        neighbours = self.spec.neighbours
+        return tuple(
+            scale.fitted_to(scan, neighbours=neighbours) for scale in self._scales
+        )
+
+    def normalise(
+        self, pixels: NDArray[Any], scales: Sequence[Intensity], *, source: Path
+    ) -> NDArray[np.float32]:
         """Scale stored values as the members read them.
 
         Args:
             pixels: Stored values, shape (rows, cols, channels).
+            scales: What `scales_of` gave for the scan.
             source: What an error calls the scan.
 
         Returns:
             Shape (scales * channels, rows, cols): one image for each scale that the
             members differ in, usually one.
         """
-        images = [scale(pixels, source=source) for scale in self._scales]
+        images = [scale(pixels, source=source) for scale in scales]
         stacked = images[0] if len(images) == 1 else np.concatenate(images, axis=2)
         return np.moveaxis(stacked, 2, 0)
 
@@ -163,7 +189,7 @@ def _labels_of(member: Member) -> Labels:
 
 def _refuse_unlike(member: Member, first: Member) -> None:
     """Members must read the same pixels and tell the same classes apart."""
-    for key in ("task", "in_channels", "neighbours", "labels", "class_names", "resize"):
+    for key in _ALIKE:
         ours, theirs = getattr(member.spec, key), getattr(first.spec, key)
         if ours != theirs:
             raise ModelError(

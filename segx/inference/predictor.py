@@ -1,7 +1,7 @@
 """The story: read → normalise → tile → run → blend → decide."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +15,17 @@ from segx.inference.blank import blank_map
 from segx.inference.members import Members
 from segx.inference.plan import TilePlan
 from segx.inference.summary import pixel_size
-from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
+from segx.inference.tiled import (
+    Read,
+    predict_bands,
+    predict_image,
+    resize_probabilities,
+)
 from segx.labels import Labels
 from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.files import open_scan
+from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.resize import resize_image
@@ -128,7 +134,9 @@ class Predictor:
 
     def open(self, path: Path) -> Scan:
         """Open a scan at the working resolution."""
-        return at_resolution(open_scan(path), **self.working._asdict())
+        return at_resolution(
+            open_scan(path, axis=self.spec.axis), **self.working._asdict()
+        )
 
     def predict(self, image: Image) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
@@ -161,10 +169,12 @@ class Predictor:
             Bands that together cover each plane once, from the top, in order.
         """
         self.settle(scan)
+        scales = self.members.scales_of(scan)
+        predict = self._bands if self.spec.resize is None else self._whole
         for plane in range(start.plane, scan.planes):
             first_row = start.row if plane == start.plane else 0
-            predict = self._bands if self.spec.resize is None else self._whole
-            for region, band in predict(scan, plane, first_row):
+            read = partial(self._normalised, scan, scales, plane)
+            for region, band in predict(scan, read, plane, first_row):
                 yield Band(plane, region, band)
 
     def settle(self, scan: Scan, *, engines: str | None = None) -> None:
@@ -212,7 +222,8 @@ class Predictor:
                 f"{self._source} segments images; it can't classify them. Use predict."
             )
         with self._as_scan(image) as scan:
-            whole = self._normalised(scan, 0, Region.whole(scan.extent))
+            scales = self.members.scales_of(scan)
+            whole = self._normalised(scan, scales, 0, Region.whole(scan.extent))
         found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
         return found
 
@@ -228,11 +239,11 @@ class Predictor:
         )
 
     def _bands(
-        self, scan: Scan, plane: int, first_row: int
+        self, scan: Scan, read: Read, plane: int, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         return predict_bands(
             self.members.probabilities,
-            partial(self._normalised, scan, plane),
+            read,
             scan.extent,
             labels=self.labels,
             plan=self.plan,
@@ -241,13 +252,12 @@ class Predictor:
         )
 
     def _whole(
-        self, scan: Scan, plane: int, first_row: int
+        self, scan: Scan, read: Read, plane: int, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         """A plane that is given the size that the model was trained with."""
         whole = Region.whole(scan.extent)
-        image = self._normalised(scan, plane, whole)
         small = predict_image(
-            self.members.probabilities, image, labels=self.labels, plan=self.plan
+            self.members.probabilities, read(whole), labels=self.labels, plan=self.plan
         )
         yield whole, resize_probabilities(small, scan.extent)
 
@@ -259,13 +269,13 @@ class Predictor:
         return found
 
     def _normalised(
-        self, scan: Scan, plane: int, region: Region
+        self, scan: Scan, scales: Sequence[Intensity], plane: int, region: Region
     ) -> NDArray[np.float32]:
         """A region as the network reads it, (channels, rows, cols)."""
         pixels = self.pixels(scan, plane, region)
         if self.spec.resize is not None:
             pixels = resize_image(pixels, Extent(*self.spec.resize))
-        return self.members.normalise(pixels, source=scan.path)
+        return self.members.normalise(pixels, scales, source=scan.path)
 
     def _examples(self, scan: Scan) -> NDArray[np.float32]:
         """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
@@ -275,7 +285,8 @@ class Predictor:
             tiles = self.plan.tiling(scan.extent).tiles
             step = -(-len(tiles) // _CANDIDATES)
             parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
-        images = [self._normalised(scan, plane, part) for part in parts]
+        scales = self.members.scales_of(scan)
+        images = [self._normalised(scan, scales, plane, part) for part in parts]
         images.sort(key=lambda image: -float(image.std()))
         return np.stack(images[:_CHECKED])
 

@@ -137,7 +137,7 @@ def _write_mask(
 def _overlay(scan: Scan, mask: Spool, predictor: Predictor) -> NDArray[np.uint8]:
     """The plane in the middle with its mask."""
     middle = scan.planes // 2
-    intensity = predictor.spec.intensity
+    intensity = predictor.members.scales_of(scan)[0]
     sketch = Sketch(scan.extent, labels=predictor.labels, intensity=intensity)
     for plane, region in _blocks(scan):
         if plane == middle:

@@ -1,6 +1,7 @@
 """Counts of whole cases while training runs, in one process or many."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,7 +10,7 @@ from torchmetrics import Metric
 
 from segx.errors import DataError
 from segx.labels import Labels
-from segx.metrics.overlap import Counts, defined_mean
+from segx.metrics.overlap import Counts, defined_mean, sum_counts
 
 __all__ = ["CaseCounts", "CaseMeans"]
 
@@ -37,11 +38,12 @@ class CaseCounts(Metric):
 
     A case that comes twice (a DistributedSampler fills its last round with repeats)
     is written twice and counted once, so neither the number of processes nor the
-    batch size changes a mean.
+    batch size changes a mean. The counts of a volume are the sum over its planes.
 
     Args:
         cases: Number of cases that can come; their indices are 0 … cases - 1.
         labels: What the masks mean.
+        planes: Number of planes of each case; by default they have one.
 
     Examples:
         >>> labels = Labels("binary", ("background", "cell"))
@@ -56,29 +58,40 @@ class CaseCounts(Metric):
     higher_is_better = True
     is_differentiable = False
 
-    counts: Tensor  # (cases, classes, 4), int64
+    counts: Tensor  # (planes of all cases, classes, 4), int64
 
-    def __init__(self, cases: int, labels: Labels) -> None:
+    def __init__(
+        self, cases: int, labels: Labels, *, planes: Sequence[int] | None = None
+    ) -> None:
         super().__init__()
         self.labels = labels
-        unseen = torch.full((cases, len(labels.foreground), 4), _UNSEEN)
+        self._bounds = list(itertools.accumulate(planes or (1,) * cases, initial=0))
+        unseen = torch.full((self._bounds[-1], len(labels.foreground), 4), _UNSEEN)
         self.add_state("counts", default=unseen, dist_reduce_fx=_first_seen)
 
-    def update(self, case: int, counts: Mapping[str, Counts]) -> None:
-        """Write the counts of one case, by foreground class.
+    def update(
+        self, case: int, counts: Mapping[str, Counts], *, plane: int = 0
+    ) -> None:
+        """Write the counts of one plane of a case, by foreground class.
 
         Raises:
-            DataError: If the index is outside 0 … cases - 1 or a class is missing.
+            DataError: If there is no such case or plane, or a class is missing.
         """
-        names = self.labels.foreground
-        if not 0 <= case < len(self.counts) or set(counts) != set(names):
+        names, cases = self.labels.foreground, len(self._bounds) - 1
+        if not 0 <= case < cases or set(counts) != set(names):
             raise DataError(
                 f"Counts of case {case} for {sorted(counts)} given; allowed are cases "
-                f"0 … {len(self.counts) - 1} with the classes {list(names)}."
+                f"0 … {cases - 1} with the classes {list(names)}."
+            )
+        row = self._bounds[case] + plane
+        if not self._bounds[case] <= row < self._bounds[case + 1]:
+            raise DataError(
+                f"Counts of plane {plane} of case {case} given, which has "
+                f"{self._bounds[case + 1] - self._bounds[case]}, counted from 0."
             )
         found = [counts[name] for name in names]
         values = [(count.tp, count.fp, count.fn, count.tn) for count in found]
-        self.counts[case] = torch.tensor(values, device=self.counts.device)
+        self.counts[row] = torch.tensor(values, device=self.counts.device)
 
     def compute(self) -> CaseMeans:
         """Means over the cases that came."""
@@ -97,25 +110,31 @@ class CaseCounts(Metric):
     def table(self) -> dict[int, dict[str, Counts]]:
         """The counts of the cases that came, by index and class name."""
         names = self.labels.foreground
-        return {
-            case: {name: Counts(*row) for name, row in zip(names, rows, strict=True)}
-            for case, rows in enumerate(self.counts.tolist())
+        planes = [
+            {name: Counts(*row) for name, row in zip(names, rows, strict=True)}
             if rows[0][0] != _UNSEEN
+            else {}
+            for rows in self.counts.tolist()
+        ]
+        table = {
+            case: sum_counts(planes[start:end])
+            for case, (start, end) in enumerate(itertools.pairwise(self._bounds))
         }
+        return {case: counts for case, counts in table.items() if counts}
 
     def _scalar(self, value: float) -> Tensor:
         return torch.tensor(value, device=self.counts.device)
 
 
 def _first_seen(gathered: Tensor) -> Tensor:
-    """Each case from the first process that saw it.
+    """Each plane from the first process that saw it.
 
     Args:
-        gathered: Counts of every process, (world, cases, classes, 4).
+        gathered: Counts of every process, (world, planes, classes, 4).
 
     Returns:
-        (cases, classes, 4); `_UNSEEN` where no process saw a case.
+        (planes, classes, 4); `_UNSEEN` where no process saw a plane.
     """
-    seen = (gathered[:, :, 0, 0] != _UNSEEN).to(torch.int8)  # (world, cases)
-    cases = torch.arange(gathered.shape[1], device=gathered.device)
-    return gathered[seen.argmax(dim=0), cases]
+    seen = (gathered[:, :, 0, 0] != _UNSEEN).to(torch.int8)  # (world, planes)
+    planes = torch.arange(gathered.shape[1], device=gathered.device)
+    return gathered[seen.argmax(dim=0), planes]

@@ -1,7 +1,7 @@
 """Integer counts of right and wrong pixels, and the ratios that are made of them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from segx.errors import DataError
 from segx.labels import Labels
 
-__all__ = ["Counts", "count_overlap", "defined_mean"]
+__all__ = ["Counts", "count_overlap", "defined_mean", "sum_counts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,20 @@ def count_overlap(
         name: _one_against_rest(table, 1)
         for name, table in zip(labels.names, tables, strict=True)
     }
+
+
+def sum_counts(parts: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
+    """Counts of all parts of a case together, by class name, such as a volume's planes.
+
+    Examples:
+        >>> sum_counts([{"cell": Counts(1, 0, 0, 3)}, {"cell": Counts(2, 1, 0, 1)}])
+        {'cell': Counts(tp=3, fp=1, fn=0, tn=4)}
+    """
+    total: dict[str, Counts] = {}
+    for part in parts:
+        for name, counts in part.items():
+            total[name] = total[name] + counts if name in total else counts
+    return total
 
 
 def defined_mean(values: Iterable[float]) -> float:

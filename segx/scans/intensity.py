@@ -1,17 +1,27 @@
 """How stored values become what a network reads: the same in training and inference."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from segx.errors import DataError, ScanError
+from segx.scans.sampling import in_bands, spread_pixels
+from segx.scans.scan import Scan
 
-__all__ = ["Intensity", "match_channels"]
+__all__ = ["SCAN_PIXELS", "Intensity", "ScanScale", "match_channels", "measured_range"]
 
+SCAN_PIXELS = 16_384
+"""Number of a scan's pixels, evenly spread, that its own scale is taken from."""
+
+ScanScale = Literal["percentile", "zscore"]
+"""How a scan's own scale is measured, see `measured_range`."""
+
+_PERCENTILES = (0.5, 99.5)
+_DEVIATIONS = 3.0
 _SOMEWHERE = Path("<array>")
 
 
@@ -19,7 +29,8 @@ _SOMEWHERE = Path("<array>")
 class Intensity:
     """A linear scale from stored values to [0, 1], and from there to mean 0 and std 1.
 
-    One value a channel each. The object is stored with the model.
+    One value a channel each. The object is stored with the model. A scale that is each
+    scan's own holds 0 and 1 until it is `fitted_to` a scan; before, it scales nothing.
 
     Args:
         low: Stored value that becomes 0; what lies below is clipped.
@@ -29,6 +40,8 @@ class Intensity:
         source: Where low and high come from, in words.
         dtype: Name of the type whose whole range low and high are; images of another
             type are refused then. None for a scale that was measured.
+        of_each_scan: How low and high are measured in each scan anew; None where they
+            hold for all.
 
     Raises:
         DataError: If the channels don't agree in number, a value is not finite, or
@@ -46,6 +59,7 @@ class Intensity:
     std: tuple[float, ...]
     source: str
     dtype: str | None = None
+    of_each_scan: ScanScale | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.low), len(self.high), len(self.mean), len(self.std)}
@@ -146,13 +160,91 @@ class Intensity:
         )
 
     @classmethod
+    def for_each_scan(
+        cls,
+        how: ScanScale,
+        channels: int,
+        *,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+    ) -> Self:
+        """A scale that is measured in each scan: intensities without a common unit."""
+        return cls(
+            low=(0.0,) * channels,
+            high=(1.0,) * channels,
+            mean=_each(mean, channels),
+            std=_each(std, channels),
+            source=f"{how} of each scan",
+            of_each_scan=how,
+        )
+
+    def for_neighbours(self, neighbours: int) -> Self:
+        """The same scale for a plane with so many planes on each side as channels."""
+        planes = 2 * neighbours + 1
+        return replace(
+            self,
+            low=self.low * planes,
+            high=self.high * planes,
+            mean=self.mean * planes,
+            std=self.std * planes,
+        )
+
+    def fitted_to(self, scan: Scan, *, neighbours: int = 0) -> Self:
+        """The scale for one scan: itself, unless it is each scan's own.
+
+        Then the scan is read once, in bands; all planes count.
+
+        Args:
+            scan: The scan.
+            neighbours: Planes on each side that are read as further channels.
+
+        Raises:
+            ScanError: If the scan has channels that don't fit, holds a value that is
+                NaN or infinite, or can't be read.
+            DataError: If it holds one value only.
+        """
+        if self.of_each_scan is None:
+            return self
+        total = scan.planes * scan.extent.pixels
+        pixels = spread_pixels(in_bands(scan), total=total, most=SCAN_PIXELS)
+        _refuse_infinite(pixels, source=scan.path)
+        channels = self.channels // (2 * neighbours + 1)
+        matched = match_channels(pixels[:, np.newaxis], channels, source=scan.path)
+        low, high = measured_range(matched[:, 0], self.of_each_scan)
+        return self.with_range(low, high, source=scan.path)
+
+    def with_range(
+        self, low: Sequence[float], high: Sequence[float], *, source: Path
+    ) -> Self:
+        """The scale of one scan, whose range was measured.
+
+        Args:
+            low: Value that becomes 0, one for each channel of a plane.
+            high: Value that becomes 1, likewise.
+            source: The scan.
+        """
+        planes = self.channels // len(low)
+        return replace(
+            self,
+            low=tuple(low) * planes,
+            high=tuple(high) * planes,
+            source=f"{self.of_each_scan} of {source}",
+            of_each_scan=None,
+        )
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild a scale from what `to_dict` gave."""
         numbers = {
             key: tuple(float(value) for value in values[key])
             for key in ("low", "high", "mean", "std")
         }
-        return cls(**numbers, source=str(values["source"]), dtype=values.get("dtype"))
+        return cls(
+            **numbers,
+            source=str(values["source"]),
+            dtype=values.get("dtype"),
+            of_each_scan=values.get("of_each_scan"),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The scale as plain lists and text."""
@@ -182,7 +274,13 @@ class Intensity:
         Raises:
             ScanError: If the channels or the type don't fit, or a value is NaN or
                 infinite.
+            DataError: If the scale is each scan's own, and was not fitted to this one.
         """
+        if self.of_each_scan is not None:
+            raise DataError(
+                f"The intensity scale is each scan's own ({self.source}), and was not "
+                f"measured for {source}. Call fitted_to(scan) first."
+            )
         if self.dtype not in (None, array.dtype.name):
             raise ScanError(
                 f"{source} holds {array.dtype.name} values, and the scale is the whole "
@@ -194,12 +292,7 @@ class Intensity:
                 f"{source} has shape {array.shape}; the intensity scale is for "
                 f"{self.channels} channels, as (rows, cols, channels)."
             )
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            count = int(np.count_nonzero(~np.isfinite(array)))
-            raise ScanError(
-                f"{source} holds {count} values that are NaN or infinite. Replace "
-                "them, or leave the image out."
-            )
+        _refuse_infinite(array, source=source)
         # float64 where whole numbers of 32 bits don't fit in float32.
         wide = np.result_type(array.dtype, np.float32)
         low, high = _broadcast(self.low, wide), _broadcast(self.high, wide)
@@ -217,6 +310,41 @@ class Intensity:
         normalised: NDArray[np.float32] = unit - _broadcast(self.mean, np.float32)
         normalised /= _broadcast(self.std, np.float32)
         return normalised
+
+
+def measured_range(
+    pixels: NDArray[Any], how: ScanScale
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The values that become 0 and 1.
+
+    Percentiles are the 0.5th and 99.5th, as for CT in nnU-Net; where nearly all pixels
+    are equal, the least and the greatest. A z-score reaches 3 standard deviations to
+    each side of the mean.
+
+    Args:
+        pixels: Stored values, shape (pixels, channels).
+        how: Which of the two.
+
+    Returns:
+        Low and high, one value a channel.
+
+    References:
+        Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
+
+    Examples:
+        >>> measured_range(np.array([[2.0], [4.0]]), "zscore")
+        ((0.0,), (6.0,))
+    """
+    values = pixels.astype(np.float64)
+    if how == "zscore":
+        mean, reach = values.mean(axis=0), _DEVIATIONS * values.std(axis=0)
+        low, high = mean - reach, mean + reach
+    else:
+        low, high = np.percentile(values, _PERCENTILES, axis=0)
+        flat = low >= high
+        low = np.where(flat, values.min(axis=0), low)
+        high = np.where(flat, values.max(axis=0), high)
+    return tuple(low.tolist()), tuple(high.tolist())
 
 
 def match_channels(array: NDArray[Any], channels: int, *, source: Path) -> NDArray[Any]:
@@ -249,6 +377,16 @@ def match_channels(array: NDArray[Any], channels: int, *, source: Path) -> NDArr
         f"{source} has {found} channels, and the model reads {channels}. Convert the "
         "image, or take a model that was trained on such images."
     )
+
+
+def _refuse_infinite(array: NDArray[Any], *, source: Path) -> None:
+    """Raise if a floating-point value is NaN or infinite."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        count = int(np.count_nonzero(~np.isfinite(array)))
+        raise ScanError(
+            f"{source} holds {count} values that are NaN or infinite. Replace "
+            "them, or leave the image out."
+        )
 
 
 def _without_alpha(array: NDArray[Any], *, source: Path) -> NDArray[Any]:

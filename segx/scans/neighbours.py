@@ -9,7 +9,7 @@ from segx.geometry import Region
 from segx.scans.intensity import match_channels
 from segx.scans.scan import Scan
 
-__all__ = ["read_with_neighbours"]
+__all__ = ["planes_around", "read_with_neighbours"]
 
 
 def read_with_neighbours(
@@ -30,8 +30,7 @@ def read_with_neighbours(
         Stored values, shape (rows, cols, (2 * neighbours + 1) * channels), the first
         plane's channels first.
     """
-    around = range(plane - neighbours, plane + neighbours + 1)
-    planes = [min(max(index, 0), scan.planes - 1) for index in around]
+    planes = planes_around(plane, neighbours=neighbours, planes=scan.planes)
     read = {
         index: match_channels(
             scan.read(region, plane=index), channels, source=scan.path
@@ -41,3 +40,14 @@ def read_with_neighbours(
     if len(planes) == 1:
         return read[plane]
     return np.concatenate([read[index] for index in planes], axis=2)
+
+
+def planes_around(plane: int, *, neighbours: int, planes: int) -> list[int]:
+    """Numbers of a plane and its neighbours, in order; the outermost are repeated.
+
+    Examples:
+        >>> planes_around(1, neighbours=2, planes=4)
+        [0, 0, 1, 2, 3]
+    """
+    around = range(plane - neighbours, plane + neighbours + 1)
+    return [min(max(index, 0), planes - 1) for index in around]

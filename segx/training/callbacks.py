@@ -1,6 +1,7 @@
 """What happens beside the steps: pictures of cases, speed, a guard on NaN."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from pytorch_lightning.callbacks import RichProgressBar
 from segx.data.dataset import Batch
 from segx.errors import TrainingError
 from segx.geometry import Extent
-from segx.scans.intensity import Intensity
 from segx.scans.overlay import draw_overlay, write_png
+from segx.spec import ModelSpec
 from segx.training.task import SegmentationTask
 
 __all__ = ["FiniteLoss", "LastStep", "Overlays", "Progress", "Speed"]
@@ -25,14 +26,12 @@ class Overlays(pl.Callback):
 
     Args:
         folder: Where the pictures go: ``step000120_NAME.png``.
-        names: A name for each validation case, in the loader's order.
-        count: How many of them are drawn.
+        names: What is drawn, by number of the case and of its plane: their names.
     """
 
-    def __init__(self, folder: Path, *, names: tuple[str, ...], count: int) -> None:
+    def __init__(self, folder: Path, *, names: Mapping[tuple[int, int], str]) -> None:
         self.folder = folder
         self.names = names
-        self.count = count
 
     def on_validation_batch_end(
         self,
@@ -44,21 +43,17 @@ class Overlays(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Draw the case that was just counted."""
-        case = int(batch.case[0])
-        if (
-            trainer.sanity_checking
-            or not trainer.is_global_zero
-            or batch_idx >= self.count
-        ):
+        name = self.names.get((int(batch.case[0]), int(batch.plane[0])))
+        if trainer.sanity_checking or not trainer.is_global_zero or name is None:
             return
         if not isinstance(pl_module, SegmentationTask) or outputs is None:
             return
         masks = (outputs["truth"], outputs["predicted"])
         extent = Extent(*masks[0].shape[:2])
-        picture = _picture(batch, pl_module.spec.intensity, extent)
+        picture = _picture(batch, pl_module.spec, extent)
         panels = [draw_overlay(picture, mask, pl_module.labels) for mask in masks]
         step = f"step{trainer.global_step:06d}"
-        write_png(self.folder / f"{step}_{self.names[case]}.png", np.hstack(panels))
+        write_png(self.folder / f"{step}_{name}.png", np.hstack(panels))
 
 
 class Speed(pl.Callback):
@@ -145,12 +140,17 @@ class FiniteLoss(pl.Callback):
             )
 
 
-def _picture(batch: Batch, intensity: Intensity, extent: Extent) -> NDArray[np.uint8]:
-    """The image of a batch of one as it was stored, for eyes: (rows, cols, 3) uint8."""
-    image = batch.image[0].float().cpu()
+def _picture(batch: Batch, spec: ModelSpec, extent: Extent) -> NDArray[np.uint8]:
+    """The image of a batch of one, for eyes: (rows, cols, channels), uint8.
+
+    Neighbouring planes are left out.
+    """
+    intensity, image = spec.intensity, batch.image[0].float().cpu()
     mean = torch.tensor(intensity.mean).view(-1, 1, 1)
     std = torch.tensor(intensity.std).view(-1, 1, 1)
     unit = (image * std + mean).clamp(0, 1)[None]
+    if spec.neighbours:
+        unit = unit.chunk(2 * spec.neighbours + 1, dim=1)[spec.neighbours]
     size = (extent.rows, extent.cols)
     if unit.shape[-2:] != size:
         unit = torch.nn.functional.interpolate(unit, size=size, mode="bilinear")

@@ -147,6 +147,8 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
         decoder=config.model.decoder if segments else None,
         head=config.model.head,
         in_channels=data.channels,
+        axis=config.data.axis,
+        neighbours=config.data.neighbours,
         labels=data.labels if segments else None,
         class_names=None if segments else data.class_names,
         intensity=data.intensity,
@@ -156,9 +158,9 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     loss, training = config.model.loss, config.training
     task: Learner
     if segments:
-        cases = len(data.splits.val)
+        planes = data.planes_of(data.splits.val)
         task = SegmentationTask(
-            spec, loss=loss, training=training, validation_cases=cases
+            spec, loss=loss, training=training, validation_planes=planes
         )
     else:
         task = ClassificationTask(spec, loss=loss, training=training)
@@ -205,8 +207,8 @@ def _callbacks(
         LastStep(),
     ]
     if config.task == "segmentation" and training.overlays:
-        names = tuple(case.id for case in data.splits.val)
-        callbacks.append(Overlays(run.overlays, names=names, count=training.overlays))
+        names = _middle_planes(data, training.overlays)
+        callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:
         callbacks.append(
             EarlyStopping(
@@ -218,6 +220,16 @@ def _callbacks(
             )
         )
     return callbacks
+
+
+def _middle_planes(data: SegxDataModule, count: int) -> dict[tuple[int, int], str]:
+    """Names of the first validation cases, by their number and their middle plane's."""
+    number = {case.id: index for index, case in enumerate(data.splits.val)}
+    cases = data.val_cases[:count]
+    return {
+        (number[case.id], planes // 2): case.id
+        for case, planes in zip(cases, data.planes_of(cases), strict=True)
+    }
 
 
 def _checkpoints(config: FitConfig, run: RunFolder) -> list[ModelCheckpoint]:
@@ -272,8 +284,9 @@ def _planner(
     def keep(trainer: pl.Trainer, plan: Plan) -> None:
         task.schedule.total_steps = plan.steps
         if isinstance(task, SegmentationTask):
-            fitting = int(plan.validation_share * len(data.val_cases))
-            task.validation_limit = max(1, fitting)
+            planes = data.planes_of(data.val_cases)
+            fitting = max(1, int(plan.validation_share * len(planes)))
+            task.validation_limit = sum(planes[:fitting])
         trainer.fit_loop.epoch_loop.max_steps = plan.steps
         trainer.val_check_batch = plan.interval
         run.write_config(planned(config, plan))

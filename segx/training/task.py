@@ -1,5 +1,6 @@
 """Segmentation as a Lightning module: crops to learn from, whole cases to judge by."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class SegmentationTask(Learner):
         spec: What the network is; a `ModelSpec` or its plain values.
         loss: The loss, by name and options.
         training: The `training` section of the config.
-        validation_cases: Number of cases that the validation loader gives.
+        validation_planes: Number of planes of each validation case.
     """
 
     def __init__(
@@ -45,15 +46,16 @@ class SegmentationTask(Learner):
         *,
         loss: Choice | dict[str, Any],
         training: TrainingConfig | dict[str, Any],
-        validation_cases: int = 1,
+        validation_planes: Sequence[int] = (1,),
     ) -> None:
         super().__init__(spec, loss=loss, training=training)
-        self.hparams["validation_cases"] = validation_cases
+        self.hparams["validation_planes"] = list(validation_planes)
         self.labels = _labels_of(self.spec)
         self.loss = DeepSupervision(build_loss(self.loss_choice, self.labels))
-        self.counts = CaseCounts(validation_cases, self.labels)
+        cases = len(validation_planes)
+        self.counts = CaseCounts(cases, self.labels, planes=validation_planes)
         self.plan = TilePlan.from_config(self.spec.inference)
-        self.validation_limit = validation_cases
+        self.validation_limit = sum(validation_planes)
 
     def forward(self, image: Tensor) -> Prediction:
         """Logits for a batch of normalised images (B, C, H, W)."""
@@ -70,10 +72,10 @@ class SegmentationTask(Learner):
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
-        """Count one whole case, predicted in tiles as `segx predict` does.
+        """Count one plane of a case, predicted in tiles as `segx predict` does.
 
         Returns:
-            The case's truth and prediction, as ids (rows, cols[, classes]), for those
+            The plane's truth and prediction, as ids (rows, cols[, classes]), for those
             who draw them.
         """
         if batch_idx >= self.validation_limit or batch.mask is None:
@@ -81,7 +83,7 @@ class SegmentationTask(Learner):
         truth = _truth_of(batch.mask)
         mask = self.predict_mask(batch.image, Extent(*truth.shape[:2]))
         counts = count_overlap(truth, mask, self.labels)
-        self.counts.update(int(batch.case[0]), counts)
+        self.counts.update(int(batch.case[0]), counts, plane=int(batch.plane[0]))
         return {"truth": truth, "predicted": mask}
 
     def on_validation_epoch_end(self) -> None:

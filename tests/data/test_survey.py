@@ -13,6 +13,7 @@ from segx.data.layouts import read_layout
 from segx.data.splits import split
 from segx.data.survey import Survey, survey
 from segx.errors import DataError
+from segx.scans import open_scan
 from tests.data.sets import disc, picture, save, write_classes, write_pairs
 
 
@@ -129,6 +130,27 @@ def test_a_window_takes_the_place_of_what_the_images_say(
     scale = look(tmp_path, window=[-150, 250]).intensity(mean=0.5, std=0.5)
     assert (scale.low, scale.high) == ((-150,), (250,))
     assert scale.source == "window from -150 to 250"
+
+
+def test_how_images_are_scaled_can_be_chosen(tmp_path: Path) -> None:
+    write_pairs(tmp_path, channels=1)
+    assert look(tmp_path).scan_ranges == {}
+    measured = look(tmp_path, intensity="percentile")
+    assert 0 < measured.low[0] < 10
+    assert 245 < measured.high[0] < 255
+    single = look(tmp_path, intensity="scan_zscore")
+    for stem in "abcd":
+        pixels = picture_of(tmp_path / "images" / f"{stem}.png")
+        (low,), (high,) = single.scan_ranges[stem]
+        assert (low + high) / 2 == pytest.approx(pixels.mean())
+        assert (high - low) / 6 == pytest.approx(pixels.std())
+    scale = single.intensity(mean=0.5, std=0.5)
+    assert scale.of_each_scan == "zscore"
+
+
+def picture_of(path: Path) -> np.ndarray:
+    with open_scan(path) as scan:
+        return scan.read_all()
 
 
 def test_blank_training_images_are_refused(tmp_path: Path) -> None:

@@ -70,7 +70,8 @@ def test_each_member_sees_pixels_on_its_own_scale() -> None:
         ]
     )
     pixels = np.full((4, 4, 3), 50, np.uint8)
-    image = members.normalise(pixels, source=Path("a"))
+    scales = members.scales_of(ArrayScan(pixels))
+    image = members.normalise(pixels, scales, source=Path("a"))
     assert image.shape == (6, 4, 4)  # two scales of three channels
     found = members.probabilities(image[np.newaxis])
     assert np.allclose(found, (0.5 + 0.25 + 0.5) / 3, atol=1e-5)

@@ -3,6 +3,7 @@
 import math
 import os
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from segx.errors import DataError
 from segx.labels import Labels
 from segx.metrics import CaseCounts, CaseMeans, Counts, count_overlap
 from segx.metrics.case_counts import _first_seen
+from segx.metrics.overlap import sum_counts
 
 CELLS = Labels("multiclass", ("background", "cytoplasm", "nucleus"))
 CASES = 7
@@ -146,3 +148,29 @@ def test_two_real_processes_agree_with_one(tmp_path: Path) -> None:
     alone = flat(seen(list(range(CASES))).compute())
     for rank in range(2):
         assert torch.load(tmp_path / f"{rank}.pt") == alone
+
+
+@given(
+    st.lists(st.integers(1, 4), min_size=1, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_planes_are_summed_in_any_order_and_repeats_count_once(
+    planes: list[int], random: Random
+) -> None:
+    metric = CaseCounts(len(planes), CELLS, planes=planes)
+    parts = [(case, plane) for case, many in enumerate(planes) for plane in range(many)]
+    shuffled = [*parts, *parts[:2]]
+    random.shuffle(shuffled)
+    for case, plane in shuffled:
+        metric.update(case, counts_of(10 * case + plane), plane=plane)
+    expected = {
+        case: sum_counts(counts_of(10 * case + plane) for plane in range(many))
+        for case, many in enumerate(planes)
+    }
+    assert metric.table() == expected
+
+
+def test_a_plane_that_a_case_lacks_is_refused() -> None:
+    metric = CaseCounts(2, CELLS, planes=(3, 1))
+    with pytest.raises(DataError, match="plane 1 of case 1"):
+        metric.update(1, counts_of(0), plane=1)

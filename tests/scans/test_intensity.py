@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from segx.errors import DataError, ScanError
-from segx.scans.intensity import Intensity, match_channels
+from segx.scans.intensity import Intensity, ScanScale, match_channels
+from segx.scans.memory import ArrayScan
 
 _SOURCE = Path("scan.png")
 _INTEGERS = st.sampled_from(["u1", "u2", "u4", "i1", "i2", "i4"])
@@ -165,3 +166,61 @@ def test_channels_are_not_made_up_or_lost(found: int, wanted: int) -> None:
     pixels = np.arange(12 * found, dtype=np.uint8).reshape(3, 4, found)
     with pytest.raises(ScanError, match=r"scan\.png has .*"):
         match_channels(pixels, wanted, source=_SOURCE)
+
+
+@given(
+    arrays(np.float32, (6, 7, 2), elements=st.floats(0, 100, width=32), unique=True),
+    st.floats(0.01, 1e4),
+    st.floats(-1e3, 1e3),
+    st.sampled_from(["percentile", "zscore"]),
+)
+def test_a_scale_of_each_scan_knows_no_unit(
+    pixels: np.ndarray, factor: float, summand: float, how: ScanScale
+) -> None:
+    scale = Intensity.for_each_scan(how, 2, mean=0.5, std=0.5)
+    other = pixels.astype(np.float64) * factor + summand
+    ours = scale.fitted_to(ArrayScan(pixels.astype(np.float64))).unit(pixels)
+    theirs = scale.fitted_to(ArrayScan(other)).unit(other)
+    assert np.allclose(ours, theirs, atol=1e-3)
+
+
+def test_a_z_score_puts_the_mean_in_the_middle() -> None:
+    pixels = np.random.default_rng(0).normal(40, 5, (64, 64, 1))
+    scale = Intensity.for_each_scan("zscore", 1, mean=0.5, std=0.5)
+    fitted = scale.fitted_to(ArrayScan(pixels))
+    assert fitted.low == pytest.approx((pixels.mean() - 3 * pixels.std(),))
+    assert fitted.high == pytest.approx((pixels.mean() + 3 * pixels.std(),))
+    assert fitted.of_each_scan is None
+
+
+def test_a_scale_that_holds_for_all_stays_as_it_is() -> None:
+    scale = Intensity.for_dtype(np.uint8, 1, mean=0.5, std=0.5)
+    assert scale.fitted_to(ArrayScan(np.zeros((2, 2), np.uint8))) is scale
+
+
+def test_an_unfitted_scale_scales_nothing() -> None:
+    scale = Intensity.for_each_scan("percentile", 1, mean=0.5, std=0.5)
+    with pytest.raises(DataError, match=r"scan\.png.*fitted_to"):
+        scale(np.zeros((2, 2, 1)), source=_SOURCE)
+
+
+def test_neighbours_share_the_scale_of_their_plane() -> None:
+    scale = Intensity((0, 100), (10, 200), (0.5, 0.0), (0.5, 2.0), "test")
+    wide = scale.for_neighbours(1)
+    pixels = np.random.default_rng(0).uniform(0, 200, (3, 4, 2))
+    beside = np.concatenate([pixels] * 3, axis=2)
+    assert np.array_equal(wide(beside), np.concatenate([scale(pixels)] * 3, axis=2))
+    fitted = Intensity.for_each_scan("zscore", 2, mean=0.5, std=0.5).for_neighbours(1)
+    found = fitted.fitted_to(ArrayScan(pixels), neighbours=1)
+    assert found.low[:2] == found.low[2:4] == found.low[4:]
+
+
+def test_a_scale_of_each_scan_comes_back_from_a_file() -> None:
+    scale = Intensity.for_each_scan("zscore", 2, mean=0.5, std=0.5)
+    assert Intensity.from_dict(json.loads(json.dumps(scale.to_dict()))) == scale
+
+
+def test_a_scan_of_one_value_is_named() -> None:
+    scale = Intensity.for_each_scan("percentile", 1, mean=0.5, std=0.5)
+    with pytest.raises(DataError, match=r"blank\.png.*nothing to scale"):
+        scale.fitted_to(ArrayScan(np.ones((4, 4)), path=Path("blank.png")))
