@@ -139,7 +139,7 @@ def _images_in(folder: Path) -> list[Path]:
         for entry in entries
         if scan_suffix(entry) in _READERS
         and not entry.name.startswith(".")
-        and entry.is_dir() == (scan_suffix(entry) in _FOLDERS)
+        and (entry.is_dir() if scan_suffix(entry) in _FOLDERS else entry.is_file())
     ]
     if not images:
         raise ScanError(

@@ -219,7 +219,7 @@ def test_memory_does_not_grow_with_the_number_of_rows(
     path = tmp_path / name
     _peak_of_writing(path, rows=10)  # the first run imports
     low, high = (_peak_of_writing(path, rows=rows) for rows in (2500, 9000))
-    assert high < 1.1 * low
+    assert high < 1.3 * low  # nothing like 9000 to 2500
     assert high < 20 * 256 * 3000
 
 
