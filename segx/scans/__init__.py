@@ -11,6 +11,7 @@ from segx.scans.intensity import Intensity, match_channels
 from segx.scans.memory import ArrayScan
 from segx.scans.overlay import as_rgb, draw_overlay, write_png
 from segx.scans.resize import resize_image, resize_mask
+from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 
@@ -21,6 +22,7 @@ __all__ = [
     "MaskSink",
     "Scan",
     "as_rgb",
+    "at_resolution",
     "create_mask",
     "draw_overlay",
     "mask_files",

@@ -147,7 +147,7 @@ def _images_in(folder: Path) -> list[Path]:
         for entry in entries
         if suffix_of(entry) in _READERS
         and not entry.name.startswith(".")
-        and entry.is_dir() == (suffix_of(entry) in _FOLDERS)
+        and (entry.is_dir() if suffix_of(entry) in _FOLDERS else entry.is_file())
         and not is_dicom(entry)
     ]
     images += dicom_scans(folder)

@@ -98,8 +98,8 @@ class ResolvedScan(Scan):
         stored = scan.levels[level]
         extent = stored if extent is None else extent
         full = scan.levels[0]
-        scale = down, across = full.rows / extent.rows, full.cols / extent.cols
-        space = _resized(scan.space, spacing_mm, scale)
+        down, across = full.rows / extent.rows, full.cols / extent.cols
+        space = _resized(scan.space, spacing_mm, (down, across))
         if spacing_mm is not None:
             spacing_mm = spacing_mm[0] * down, spacing_mm[1] * across
         super().__init__(
@@ -111,7 +111,10 @@ class ResolvedScan(Scan):
             spacing_mm=spacing_mm,
             space=space,
         )
-        self.level0_scale = scale
+        self.level0_scale = (
+            scan.level0_scale[0] * down,
+            scan.level0_scale[1] * across,
+        )
         self._scan, self._level = scan, level
         self._rows = _Filter.between(stored.rows, extent.rows)
         self._cols = _Filter.between(stored.cols, extent.cols)

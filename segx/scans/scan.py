@@ -32,6 +32,9 @@ class Scan(ABC):
             is no other.
     """
 
+    level0_scale: tuple[float, float] = (1.0, 1.0)
+    """Pixels of the file's full resolution in one of the scan's: rows, columns."""
+
     def __init__(
         self,
         path: Path,

@@ -37,14 +37,16 @@ SLIDE_SUFFIXES = (
 
 _TIFFS = (".svs", ".svslide", ".ndpi", ".scn", ".bif")
 _TIFFSLIDE_SUFFIXES = (".svs", ".ndpi")
-_BLOCK = 1024  # pixels; how levels are cut that don't fit the full one's grid
+_BLOCK = 256  # pixels; how levels are cut that don't fit the full one's grid
 
 
 class SlideScan(Scan):
     """A whole slide, in RGB; what the scanner left out is white.
 
     OpenSlide reads it, or, for .svs and .ndpi where OpenSlide is not installed,
-    tiffslide; the log says which.
+    tiffslide; the log says which. A level whose downsampling is no whole number is
+    read by OpenSlide in blocks that lie up to half a pixel of the full resolution off
+    their place, and are interpolated.
 
     Args:
         path: The file; what lies beside it (.mrxs, .vms) is found by its name.
@@ -103,9 +105,8 @@ class SlideScan(Scan):
 
     def _rectangle(self, region: Region, level: int) -> NDArray[np.uint8]:
         """Pixels as the library gives them, on white, (rows, cols, 3)."""
-        factor = self._downsamples[level]
-        # Rounded down again by tiffslide, for which the next pixel is the right one.
-        location = math.ceil(region.left * factor), math.ceil(region.top * factor)
+        factor, round_off = self._downsamples[level], self._library.round_off
+        location = round_off(region.left * factor), round_off(region.top * factor)
         with self._reading(self.path):
             picture = self._slide.read_region(
                 location, level, (region.cols, region.rows)
@@ -170,11 +171,16 @@ class _Library(NamedTuple):
     Args:
         name: What its properties' names begin with.
         open: Opens a slide.
+        round_off: Gives the pixel of the full resolution that stands for a place
+            between two. OpenSlide interpolates, so that the nearest one is best;
+            tiffslide rounds down when it goes back to the level, so that the next one
+            is exact.
         errors: What it raises beside Python's own errors.
     """
 
     name: str
     open: Callable[[Path], _Slide]
+    round_off: Callable[[float], int]
     errors: tuple[type[Exception], ...] = ()
 
 
@@ -185,7 +191,8 @@ def _library_for(path: Path) -> _Library:
     except ImportError:  # the package, or the library that it looks for
         return _tiffslide(path)
     _logger.info("%s is read by OpenSlide %s.", path, openslide.__library_version__)
-    return _Library("openslide", openslide.OpenSlide, (openslide.OpenSlideError,))
+    errors = (openslide.OpenSlideError,)
+    return _Library("openslide", openslide.OpenSlide, round, errors)
 
 
 def _tiffslide(path: Path) -> _Library:
@@ -203,7 +210,7 @@ def _tiffslide(path: Path) -> _Library:
         ) from error
     release = version("tiffslide")
     _logger.info("%s is read by tiffslide %s, for want of OpenSlide.", path, release)
-    return _Library("tiffslide", tiffslide.TiffSlide)
+    return _Library("tiffslide", tiffslide.TiffSlide, math.ceil)
 
 
 def _spacing_mm(microns: list[Any]) -> tuple[float, float] | None:

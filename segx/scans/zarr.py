@@ -52,20 +52,22 @@ class ZarrScan(Scan):
             )
         require_zarr(path)
         with reading(path):
-            axes, self._arrays = _open(path)
+            axes, arrays = _open(path)
         self._names = "".join(axis.name for axis in axes)
-        self._sizes = dict(zip(self._names, self._arrays[0].shape, strict=True))
-        _refuse_unreadable(path, self._sizes, self._arrays)
-        self._plane_axis = _plane_axis(self._sizes)
+        sizes = dict(zip(self._names, arrays[0].shape, strict=True))
+        _refuse_unreadable(path, sizes, arrays)
+        # Levels that have fewer planes, too, are none of a scan's.
+        self._arrays = [array for array in arrays if _planes_agree(array, sizes)]
+        self._plane_axis = "t" if sizes.get("t", 1) > 1 else "z"
         steps = {axis.name: axis.step_mm for axis in axes}
         spacing_mm = _both(steps["y"], steps["x"])
         depth_mm = steps.get("z") if self._plane_axis == "z" else None
         super().__init__(
             path,
             extent=self._extent(self._arrays[0]),
-            channels=self._sizes.get("c", 1),
+            channels=sizes.get("c", 1),
             dtype=self._arrays[0].dtype.newbyteorder("="),
-            planes=self._sizes.get(self._plane_axis, 1),
+            planes=sizes.get(self._plane_axis, 1),
             spacing_mm=spacing_mm,
             space=Space((depth_mm, *spacing_mm)) if depth_mm and spacing_mm else None,
             levels=tuple(self._extent(array) for array in self._arrays),
@@ -213,9 +215,10 @@ def _chunks(place: slice | int, size: int, chunk: int) -> tuple[int, int]:
     return start // chunk, (stop - 1) // chunk + 1
 
 
-def _plane_axis(sizes: dict[str, int]) -> str:
-    """The axis along which planes follow each other."""
-    return "t" if sizes.get("t", 1) > 1 else "z"
+def _planes_agree(array: "zarr.Array[Any]", sizes: dict[str, int]) -> bool:
+    """Whether a level differs from the full resolution in rows and columns alone."""
+    pairs = zip(array.shape, sizes.items(), strict=True)
+    return all(found == size for found, (name, size) in pairs if name not in "yx")
 
 
 def _both(rows: float | None, cols: float | None) -> tuple[float, float] | None:

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from segx.errors import ScanError
 from segx.geometry import Extent, Region, Space
 from segx.labels import Labels
 from segx.scans import label_tiff, pyramid
-from segx.scans.files import open_scan
+from segx.scans.files import create_mask, open_scan
 from segx.scans.label_tiff import LabelTiff
 from segx.scans.memory import ArrayScan
 from segx.scans.resize import resize_mask
@@ -96,7 +97,10 @@ def test_masks_beyond_four_gigabytes_become_bigtiff(
         assert np.array_equal(file.asarray(), mask)
 
 
-def test_the_same_mask_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_mask_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pyramid, "_LONGEST", 20)
     mask = np.random.default_rng(0).integers(0, 3, (40, 50), np.uint8)
     for band in (1, 40):
         _write(tmp_path / f"{band}.tif", mask, _LABELS, band=band)
@@ -204,3 +208,30 @@ def test_a_mask_cut_short_is_refused(tmp_path: Path, share: float) -> None:
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(ScanError, match=r"mask\.ome\.tif"):
         open_scan(path)
+
+
+@pytest.mark.parametrize("name", ["mask.ome.tif", "mask.ome.zarr"])
+def test_memory_does_not_grow_with_the_number_of_rows(
+    tmp_path: Path, name: str
+) -> None:
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr", reason="needs the extra zarr")
+    path = tmp_path / name
+    _peak_of_writing(path, rows=10)  # the first run imports
+    low, high = (_peak_of_writing(path, rows=rows) for rows in (2500, 9000))
+    assert high < 1.3 * low  # nothing like 9000 to 2500
+    assert high < 20 * 256 * 3000
+
+
+def _peak_of_writing(path: Path, *, rows: int) -> int:
+    """Most bytes held while a mask of 3000 columns is written in bands."""
+    band = np.ones((256, 3000), np.uint8)
+    like = ArrayScan(np.broadcast_to(np.uint8(0), (rows, 3000)))
+    tracemalloc.start()
+    with create_mask(path, like=like, labels=_LABELS) as sink:
+        for top in range(0, rows, 256):
+            part = band[: rows - top]
+            sink.write(Region(top, 0, len(part), 3000), part)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak

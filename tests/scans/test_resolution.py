@@ -14,7 +14,7 @@ from segx.geometry import Extent, Region, Space
 from segx.scans import resolution
 from segx.scans.memory import ArrayScan
 from segx.scans.resize import resize_image
-from segx.scans.resolution import ResolvedScan, at_resolution
+from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.scans.tiff import TiffScan
 from tests.scans.pictures import colour
@@ -95,7 +95,6 @@ def test_size_spacing_and_scale_agree(rows: int, cols: int, mpp: float) -> None:
     scan = ArrayScan(np.broadcast_to(np.uint8(0), (rows, cols)))
     scan.spacing_mm = _MM
     view = at_resolution(scan, mpp=mpp)
-    assert isinstance(view, ResolvedScan)
     down, across = view.level0_scale
     assert (down * view.extent.rows, across * view.extent.cols) == pytest.approx(
         (rows, cols)
@@ -158,6 +157,12 @@ def test_a_pixel_size_that_is_contradicted_is_taken_aloud(
 def test_nothing_asked_is_the_scan_itself() -> None:
     scan = _scan()
     assert at_resolution(scan) is scan
+    assert scan.level0_scale == (1.0, 1.0)
+
+
+def test_a_view_of_a_view_maps_to_the_file() -> None:
+    view = at_resolution(at_resolution(_scan(), mpp=1.0), mpp=3.0)
+    assert view.level0_scale == (6.0, 6.0)
 
 
 def test_a_volume_keeps_its_planes_and_its_corner() -> None:

@@ -99,7 +99,7 @@ def test_the_levels_of_a_scanner_lie_where_they_should(
     with SlideScan(svs[0]) as scan:
         for number, level in enumerate(svs[1]):
             whole = scan.read(Region.whole(scan.levels[number]), level=number)
-            assert np.median(np.abs(whole.astype(int) - level)) <= 8
+            assert np.mean(np.abs(whole.astype(int) - level)) <= 5  # of noise of 0 … 40
 
 
 def test_what_the_scanner_left_out_is_white(tmp_path: Path) -> None:

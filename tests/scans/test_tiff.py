@@ -256,14 +256,16 @@ def test_channels_in_pages_of_several_planes(tmp_path: Path, axes: str) -> None:
     path = tmp_path / "a.ome.tif"
     stack = np.random.default_rng(0).integers(0, 99, (4, 3, 20, 30), np.uint8)
     stored = stack if axes == "ZCYX" else stack.swapaxes(0, 1)
-    tifffile.imwrite(
-        path, stored, photometric="minisblack", metadata={"axes": axes}, tile=(16, 16)
-    )
+    levels = [stored, np.ascontiguousarray(stored[..., ::2, ::2])]
+    layout: dict[str, Any] = {"photometric": "minisblack", "tile": (16, 16)}
+    _write_pyramid(path, levels, subifds=1, metadata={"axes": axes}, **layout)
     with TiffScan(path) as scan:
-        assert (scan.planes, scan.channels) == (4, 3)
+        assert (scan.planes, scan.channels, len(scan.levels)) == (4, 3, 2)
         for plane in range(4):
             expected = np.moveaxis(stack[plane], 0, 2)
             assert np.array_equal(scan.read_all(plane=plane), expected)
+            half = scan.read(Region.whole(Extent(10, 15)), plane=plane, level=1)
+            assert np.array_equal(half, expected[::2, ::2])
 
 
 @pytest.mark.parametrize("kind", ["imagej", "shaped"])

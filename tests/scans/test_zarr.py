@@ -162,6 +162,14 @@ def test_a_plain_array_is_read_if_its_axes_are_known(
         assert np.array_equal(scan.read_all(), picture[..., :1])
 
 
+def test_a_level_with_fewer_planes_is_none(tmp_path: Path) -> None:
+    stack = np.random.default_rng(0).integers(0, 9, (4, 16, 20), np.uint8)
+    levels = [stack, stack[:, ::2, ::2], stack[::2, ::4, ::4]]
+    with open_scan(_write_ome(tmp_path / "a.zarr", levels, "zyx")) as scan:
+        assert scan.levels == (Extent(16, 20), Extent(8, 10))
+        assert np.array_equal(scan.read_all(plane=3)[..., 0], stack[3])
+
+
 def test_shards_are_read(tmp_path: Path) -> None:
     picture = colour(64, 96)[..., 0]
     zarr.create_array(tmp_path / "a.zarr", data=picture, **_SHARDED)
