@@ -1,0 +1,111 @@
+"""Is a faster engine as good? The share of pixels that it decides otherwise."""
+
+import logging
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.inference.runtimes import Runtime
+from segx.labels import Labels
+
+__all__ = ["PARITY_LIMIT", "checked", "flipped_on", "flipped_share"]
+
+PARITY_LIMIT = 0.005
+"""Largest share of pixels that may be decided otherwise than in torch fp32."""
+
+_logger = logging.getLogger(__name__)
+
+
+def checked(
+    runtime: Runtime,
+    reference: Runtime,
+    tiles: NDArray[np.float32],
+    labels: Labels | None,
+) -> Runtime:
+    """Take an engine if it decides like the reference, or else the reference.
+
+    What was measured is logged; that an engine is given up, as a warning.
+
+    Args:
+        runtime: The engine that shall be used.
+        reference: The engine that is trusted, in float32.
+        tiles: A few tiles of the scan, as the network reads them, shape (n, channels,
+            rows, cols).
+        labels: What the logits mean; None for a classifier.
+
+    Returns:
+        One of the two.
+    """
+    if runtime is reference or not len(tiles):
+        return runtime
+    share = flipped_share(runtime.run(tiles), reference.run(tiles), labels)
+    what = "images" if labels is None else "pixels"
+    found = f"{share:.2%} of the {what} of {len(tiles)} tiles are decided otherwise"
+    if share <= PARITY_LIMIT:
+        _logger.info("%s: %s than by %s", runtime.about, found, reference.about)
+        return runtime
+    _logger.warning(
+        "%s is not used: %s than by %s, and %.1f %% may be. Going on with %s, which is "
+        "slower.",
+        runtime.about,
+        found,
+        reference.about,
+        100 * PARITY_LIMIT,
+        reference.about,
+    )
+    return reference
+
+
+def flipped_on(
+    runtime: Runtime,
+    reference: Runtime,
+    tiles: Iterable[NDArray[np.float32]],
+    labels: Labels | None,
+) -> float:
+    """The mean of `flipped_share` over tiles that may differ in size.
+
+    Args:
+        runtime: The engine in question.
+        reference: The engine that is trusted.
+        tiles: Shape (channels, rows, cols) each; one or more.
+        labels: What the logits mean; None for a classifier.
+    """
+    shares = [
+        flipped_share(
+            runtime.run(tile[np.newaxis]), reference.run(tile[np.newaxis]), labels
+        )
+        for tile in tiles
+    ]
+    return float(np.mean(shares))
+
+
+def flipped_share(
+    logits: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    labels: Labels | None,
+) -> float:
+    """The share of pixels, of images for a classifier, that are decided otherwise.
+
+    A pixel whose logits are NaN or infinite counts as decided otherwise.
+
+    Args:
+        logits: Shape (n, classes, …).
+        reference: The logits to compare with, of the same shape.
+        labels: What the logits mean; None for a classifier.
+
+    Returns:
+        In [0, 1].
+
+    Examples:
+        >>> one = np.array([[[[-1.0, 2.0, 3.0, 0.1]]]], np.float32)
+        >>> two = np.array([[[[-1.0, 2.0, 3.0, -0.1]]]], np.float32)
+        >>> flipped_share(one, two, Labels("binary", ("background", "cell")))
+        0.25
+    """
+    if labels is None or labels.kind == "multiclass":
+        differ = logits.argmax(axis=1) != reference.argmax(axis=1)
+    else:
+        differ = ((logits >= 0) != (reference >= 0)).any(axis=1)
+    broken = ~np.isfinite(logits).all(axis=1)
+    return float(np.mean(differ | broken))
