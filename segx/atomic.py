@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,14 @@ from pathlib import Path
 
 from segx.errors import ArtifactError
 
-__all__ = ["replacing", "sha256", "verify_digest", "write_digest", "write_text"]
+__all__ = [
+    "replacing",
+    "replacing_folder",
+    "sha256",
+    "verify_digest",
+    "write_digest",
+    "write_text",
+]
 
 
 @contextmanager
@@ -21,8 +29,9 @@ def replacing(path: Path) -> Iterator[Path]:
     it is removed, and an older `path` is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(path.suffixes[-2:])  # both parts: writers look for .nii.gz
     handle, name = tempfile.mkstemp(
-        prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent
+        prefix=f".{path.stem}-", suffix=suffix, dir=path.parent
     )
     os.close(handle)
     temporary = Path(name)
@@ -34,6 +43,34 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder that takes `path`'s place when the block ends well.
+
+    As `replacing` does for a file. A folder can't be renamed over one that holds files:
+    the older one is moved aside first, and brought back if the new one can't follow.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.stem}-", dir=path.parent))
+    temporary, older = aside / f"new{path.suffix}", aside / f"old{path.suffix}"
+    try:
+        temporary.mkdir()
+        yield temporary
+        for entry in (*temporary.rglob("*"), temporary):
+            _flush(entry)
+        if path.exists():
+            path.replace(older)
+        try:
+            temporary.replace(path)
+        except OSError:
+            if older.exists():
+                older.replace(path)
+            raise
+        _flush(path.parent)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -104,3 +104,21 @@ class Space:
         """Volume of a voxel."""
         planes, rows, cols = self.spacing_mm
         return planes * rows * cols
+
+    def reordered(self, order: tuple[int, int, int]) -> "Space":
+        """The same voxels, with other axes for planes, rows and columns.
+
+        Args:
+            order: Of planes, rows and columns, which axis each is taken from.
+
+        Examples:
+            >>> Space((5.0, 0.7, 0.6)).reordered((2, 0, 1)).spacing_mm
+            (0.6, 5.0, 0.7)
+        """
+        planes, rows, cols = order
+        spacing, along = self.spacing_mm, self.directions
+        return Space(
+            (spacing[planes], spacing[rows], spacing[cols]),
+            self.origin_mm,
+            (along[planes], along[rows], along[cols]),
+        )

@@ -1,13 +1,14 @@
 """What a trained model is: plain values, from which it is built and used."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
 from segx.errors import ArtifactError
 from segx.labels import Labels
+from segx.masks.cleaning import Cleaning
 from segx.scans.intensity import Intensity
 
 __all__ = ["ModelSpec", "parse_spec"]
@@ -34,6 +35,18 @@ class ModelSpec(BaseModel):
     resize: tuple[int, int] | None
     """Rows and columns that every image is resized to first."""
     inference: InferenceConfig
+
+    @property
+    def cleaning(self) -> Cleaning:
+        """What is mended in whole masks before they are written."""
+        return Cleaning(**self.inference.cleaning.model_dump())
+
+    @model_validator(mode="after")
+    def _cleans_classes_that_exist(self) -> Self:
+        """A name that is none of the classes is refused before the first step."""
+        if self.labels is not None:
+            self.cleaning.class_ids(self.labels)
+        return self
 
 
 def parse_spec(values: object, *, source: Path) -> ModelSpec:

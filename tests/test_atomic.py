@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segx.atomic import replacing, sha256, write_text
+from segx.atomic import replacing, replacing_folder, sha256, write_text
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -35,3 +35,24 @@ def test_the_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     write_text(target, "x" * 1000)
     assert sha256(target) == hashlib.sha256(b"x" * 1000).hexdigest()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_folder_is_the_old_one_or_the_new_one(tmp_path: Path, *, fails: bool) -> None:
+    target = tmp_path / "a.zarr"
+    (target / "deep").mkdir(parents=True)
+    (target / "deep" / "old").touch()
+
+    def written() -> None:
+        with replacing_folder(target) as temporary:
+            (temporary / "new").touch()
+            if fails:
+                raise OSError(28, "No space left on device")
+
+    if fails:
+        with pytest.raises(OSError, match="No space"):
+            written()
+    else:
+        written()
+    assert [path.name for path in target.iterdir()] == ["deep" if fails else "new"]
+    assert list(tmp_path.iterdir()) == [target]

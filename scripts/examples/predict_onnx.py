@@ -9,7 +9,7 @@ import onnxruntime
 from PIL import Image
 
 
-def starts(length: int, side: int, overlap: float) -> list[int]:
+def starts(length: int, side: int) -> list[int]:
     """First pixels of the fewest evenly spread tiles that cover a length."""
     steps = math.ceil((length - side) / max(1, math.floor(side * (1 - overlap) + 1e-9)))
     return [(length - side) * i // max(1, steps) for i in range(steps + 1)]
@@ -17,26 +17,26 @@ def starts(length: int, side: int, overlap: float) -> list[int]:
 
 def weights(side: int, blend: str) -> np.ndarray:
     """How much the pixels of a tile count, along one side."""
-    at = (np.arange(side) + 0.5) / side  # where a pixel's centre is, in [0, 1]
-    hann, gaussian = np.sin(np.pi * at) ** 2, np.exp(-32 * (at - 0.5) ** 2)
-    return (hann if blend == "hann" else gaussian).astype(np.float32)
+    at = (np.arange(side, dtype=np.float32) + 0.5) / side  # a pixel's centre
+    return np.sin(np.pi * at) ** 2 if blend == "hann" else np.exp(-32 * (at - 0.5) ** 2)
 
 
 model, source, target = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 spec = json.loads(session.get_modelmeta().custom_metadata_map["segx.spec"])
 plan, labels, scale = spec["inference"], spec["labels"], spec["intensity"]
+free = {"tile": 512, "overlap": 0.125}  # what the model may leave open
+side, overlap = (free[k] if plan[k] == "auto" else plan[k] for k in free)
 low, high, mean, std = (np.float32(scale[k]) for k in ("low", "high", "mean", "std"))
 pixels = np.atleast_3d(np.asarray(Image.open(source))).astype(np.float32)
 image = ((np.clip((pixels - low) / (high - low), 0, 1) - mean) / std).transpose(2, 0, 1)
-_, rows, cols = image.shape
-tile = [min(plan["tile"], math.ceil(side / 32) * 32) for side in (rows, cols)]
-missing = ((0, 0), (0, max(0, tile[0] - rows)), (0, max(0, tile[1] - cols)))
+tile = [min(side, math.ceil(length / 32) * 32) for length in image.shape[1:]]
+missing = [(0, max(0, a - b)) for a, b in zip((0, *tile), image.shape, strict=True)]
 image = np.pad(image, missing, mode="reflect")
-window = np.outer(*(weights(side, plan["blend"]) for side in tile))
+window = np.outer(*(weights(length, plan["blend"]) for length in tile))
 total, weight = np.zeros((2, len(labels["names"]), *image.shape[1:]), np.float32)
-for top in starts(image.shape[1], tile[0], plan["overlap"]):
-    for left in starts(image.shape[2], tile[1], plan["overlap"]):
+for top in starts(image.shape[1], tile[0]):
+    for left in starts(image.shape[2], tile[1]):
         part = np.s_[:, top : top + tile[0], left : left + tile[1]]
         logits = session.run(None, {"tiles": image[part][np.newaxis]})[0][0]
         powers = np.exp(logits - logits.max(axis=0))
@@ -44,6 +44,6 @@ for top in starts(image.shape[1], tile[0], plan["overlap"]):
         chances = softmax if labels["kind"] == "multiclass" else sigmoid
         total[part] += chances * window  # one logit fills both classes of a binary mask
         weight[part] += window
-chances = (total / weight)[:, :rows, :cols]
+chances = (total / weight)[:, : pixels.shape[0], : pixels.shape[1]]
 mask = chances.argmax(axis=0) if labels["kind"] == "multiclass" else chances[0] >= 0.5
 Image.fromarray(mask.astype(np.uint8)).save(target)

@@ -83,7 +83,7 @@ def _tiles(
     path: Path, data: Path | None, spec: "ModelSpec"
 ) -> "tuple[list[NDArray[np.float32]], str]":
     """Tiles of the run's validation cases; noise where these are not at hand."""
-    from segx.inference.timing import noise_tiles
+    from segx.inference.timing import noise_tiles, tile_side
 
     if (path / "config.yaml").is_file() and (path / "checkpoints").is_dir():
         from segx.evaluation.tiles import sample_tiles, splits_of_run
@@ -94,8 +94,8 @@ def _tiles(
             return sample_tiles(splits.val, spec, count=_PARITY_TILES), "validation"
         except SegxError as error:
             messages.print(f"Noise instead of the run's images: {error}")
-    tile = spec.resize[0] if spec.resize else spec.inference.tile
-    return noise_tiles(spec.in_channels, tile, count=_PARITY_TILES), "noise"
+    side = tile_side(spec)
+    return noise_tiles(spec.in_channels, side, count=_PARITY_TILES), "noise"
 
 
 def _timings(

@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.progress import Progress
-
-from segx.cli.console import console, messages
+from segx.cli.console import console
+from segx.cli.progress import ScanProgress
 
 if TYPE_CHECKING:
     from segx.inference.predictor import Predictor
@@ -19,36 +18,48 @@ def run(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.inference.loading import load
-    from segx.inference.outputs import prepare_folder
+    from segx.inference.outputs import Wanted, prepare_folder
+    from segx.inference.writer import predict_files
+    from segx.scans.files import scan_files
 
     # A folder that can't be written is said before the model is loaded.
     prepare_folder(arguments.out)
     predictor = load(
         arguments.model,
+        *arguments.ensemble,
         device=arguments.device,
         tile=arguments.tile,
         overlap=arguments.overlap,
         batch_size=arguments.batch_size,
+        views=arguments.tta,
+        skip_blank=arguments.skip_blank,
         runtime=arguments.runtime,
         precision=arguments.precision,
     )
     if predictor.spec.class_names is not None:
         return _classify(predictor, arguments.paths, arguments.out)
-    with Progress(console=messages, transient=True) as progress:
-        bar = progress.add_task("Predicting", total=None)
-
-        outcomes = predictor.predict_folder(
+    wanted = Wanted(
+        overlay=not arguments.no_overlay,
+        probabilities=arguments.probabilities,
+        uncertainty=arguments.uncertainty,
+    )
+    with ScanProgress(len(scan_files(arguments.paths))) as progress:
+        outcomes = predict_files(
+            predictor,
             arguments.paths,
             arguments.out,
-            overlay=not arguments.no_overlay,
-            on_done=lambda _: progress.advance(bar),
+            wanted=wanted,
+            on_rows=progress.show_rows,
+            on_done=progress.count,
         )
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    done = len(outcomes) - failed
+    written = [item.written for item in outcomes if item.written is not None]
+    known = sum(not files.is_new for files in written)
     console.print(
-        f"{done} of {len(outcomes)} masks written to {arguments.out}", highlight=False
+        f"{len(written)} of {len(outcomes)} masks are in {arguments.out}"
+        f"{f'; {known} were there already' if known else ''}",
+        highlight=False,
     )
-    return 1 if failed else 0
+    return 1 if len(written) < len(outcomes) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -84,6 +95,32 @@ def _parser() -> argparse.ArgumentParser:
         "--precision",
         choices=("fp32", "bf16", "fp16", "int8"),
         help="what it computes in (default: the fastest there is)",
+    )
+    parser.add_argument(
+        "--ensemble",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="further models, such as folds, that are averaged with the first",
+    )
+    parser.add_argument(
+        "--tta",
+        choices=("none", "flips", "all"),
+        default="none",
+        help="average over test-time views: 4 flips, or 8 flips and turns",
+    )
+    parser.add_argument(
+        "--skip-blank",
+        action="store_true",
+        help="spare the network glass and empty margins",
+    )
+    parser.add_argument(
+        "--probabilities", action="store_true", help="write a TIFF of probabilities"
+    )
+    parser.add_argument(
+        "--uncertainty",
+        action="store_true",
+        help="write a TIFF of their entropy",
     )
     parser.add_argument("--no-overlay", action="store_true", help="masks only")
     return parser

@@ -14,6 +14,7 @@ from segx.config.reading import (
 from segx.config.schema import (
     AugmentConfig,
     Choice,
+    CleaningConfig,
     ColumnsConfig,
     DataConfig,
     EncoderConfig,
@@ -27,6 +28,7 @@ from segx.config.schema import (
 __all__ = [
     "AugmentConfig",
     "Choice",
+    "CleaningConfig",
     "ColumnsConfig",
     "DataConfig",
     "EncoderConfig",

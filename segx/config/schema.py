@@ -1,13 +1,15 @@
 """Every key that a config may hold, with its type and its default."""
 
+from math import inf
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "AugmentConfig",
     "Choice",
+    "CleaningConfig",
     "ColumnsConfig",
     "DataConfig",
     "EncoderConfig",
@@ -100,6 +102,8 @@ class DataConfig(Section):
     classes: tuple[str, ...] | None = None
     ignore_index: int | None = Field(None, ge=0, le=255)
     channels: int | Literal["auto"] = "auto"
+    window: tuple[float, float] | None = None
+    """Values that become 0 and 1, such as Hounsfield units; null: from the images."""
     validation_split: float = Field(0.1, gt=0, lt=1)
     test_split: float = Field(0.0, ge=0, lt=1)
     crop: tuple[int, int] | None = (256, 256)
@@ -115,6 +119,13 @@ class DataConfig(Section):
     workers: int | Literal["auto"] = "auto"
     cache_mib: int = Field(2048, ge=0)
     """Memory for decoded images, so that a file is decoded once; 0: none."""
+
+    @field_validator("window")
+    @classmethod
+    def _rising(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not -inf < value[0] < value[1] < inf:
+            raise ValueError("the first number must be below the second, both finite")
+        return value
 
     @field_validator("crop", "resize", mode="before")
     @classmethod
@@ -141,13 +152,31 @@ class TrainingConfig(Section):
     channels_last: bool = True
 
 
-class InferenceConfig(Section):
-    """The tile plan that the model is stored with."""
+class CleaningConfig(Section):
+    """What is mended in whole masks before they are written; by default nothing."""
 
-    tile: int = Field(512, gt=0)
-    overlap: float = Field(0.25, ge=0, lt=1)
-    blend: Literal["gaussian", "hann"] = "gaussian"
+    fill_holes: bool = False
+    """Give a hole to the class that encloses it."""
+    largest: bool = False
+    """Keep only the largest component of each class."""
+    min_size_px: int | None = Field(None, ge=0)
+    """Components of fewer pixels become background."""
+    min_size_mm: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Components of less mm² (of volumes, mm³) become background."""
+    classes: tuple[str, ...] | None = None
+    """Names of the classes that this is done to; null: all."""
+
+
+class InferenceConfig(Section):
+    """The tile plan and the cleaning of masks that the model is stored with."""
+
+    tile: Annotated[int, Field(gt=0)] | Literal["auto"] = "auto"
+    """Side in pixels; auto: chosen for each scan, so that least is computed twice."""
+    overlap: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
+    """Least share of a tile that its neighbour covers too."""
+    blend: Literal["gaussian", "hann"] = "hann"
     batch_size: int = Field(1, gt=0)
+    cleaning: CleaningConfig = CleaningConfig()
 
 
 class FitConfig(Section):

@@ -82,7 +82,7 @@ def survey(
 
     Args:
         layout: The cases.
-        data: Gives `channels`, `mask_kind`, `classes` and `ignore_index`.
+        data: Gives `channels`, `window`, `mask_kind`, `classes` and `ignore_index`.
         task: Masks are read for segmentation only.
         splits: Tells the training cases, whose pixels alone set the intensity scale;
             by default all cases that the layout puts in no other split.
@@ -109,7 +109,7 @@ def survey(
     shares = {
         name: _fractions(part, layout, values) for name, part in held.items() if part
     }
-    low, high, source = _intensity_range(held["train"], channels)
+    low, high, source = _intensity_range(held["train"], channels, window=data.window)
     found = Survey(
         channels=channels,
         dtype=str(facts[0].dtype),
@@ -199,9 +199,15 @@ def _part(facts: Sequence[CaseFacts], cases: Sequence[Case]) -> list[CaseFacts]:
 
 
 def _intensity_range(
-    training: Sequence[CaseFacts], channels: int
+    training: Sequence[CaseFacts],
+    channels: int,
+    *,
+    window: tuple[float, float] | None,
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
     """Stored values that become 0 and 1, and where they come from."""
+    if window is not None:
+        scale = Intensity.from_window(*window, channels, mean=0, std=1)
+        return scale.low, scale.high, scale.source
     dtype = training[0].dtype
     if dtype == np.uint8:
         return (0.0,) * channels, (255.0,) * channels, "range of uint8"

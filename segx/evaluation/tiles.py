@@ -12,6 +12,7 @@ from segx.data.layouts import read_layout
 from segx.data.splits import Splits, identical_files, split
 from segx.errors import DataError
 from segx.geometry import Extent, Region
+from segx.inference.timing import tile_side
 from segx.scans.files import open_scan
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.resize import resize_image
@@ -83,8 +84,8 @@ def _tile(case: Case, spec: ModelSpec, rng: np.random.Generator) -> NDArray[np.f
 
 
 def _somewhere(extent: Extent, spec: ModelSpec, rng: np.random.Generator) -> Region:
-    rows = min(spec.inference.tile, extent.rows)
-    cols = min(spec.inference.tile, extent.cols)
+    side = tile_side(spec)
+    rows, cols = min(side, extent.rows), min(side, extent.cols)
     top = int(rng.integers(extent.rows - rows + 1))
     left = int(rng.integers(extent.cols - cols + 1))
     return Region(top, left, rows, cols)

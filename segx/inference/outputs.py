@@ -8,11 +8,39 @@ from pathlib import Path
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
+from segx.scans.dicom import DICOM_SUFFIXES, is_dicom
 from segx.scans.files import mask_files
+from segx.scans.slide import SLIDE_SUFFIXES
+from segx.scans.suffix import split_suffix
 
-__all__ = ["Outcome", "OutputPlan", "PredictedFile", "plan_outputs", "prepare_folder"]
+__all__ = [
+    "Outcome",
+    "OutputPlan",
+    "PredictedFile",
+    "Wanted",
+    "plan_outputs",
+    "prepare_folder",
+]
 
-_KEPT_SUFFIXES = (".tif", ".tiff")
+_KEPT = (
+    ".tif",
+    ".tiff",
+    ".ome.tif",
+    ".ome.tiff",
+    ".ome.zarr",
+    ".nii",
+    ".nii.gz",
+    ".nrrd",
+    ".mha",
+)
+_SUFFIXES = {
+    **{kept: kept for kept in _KEPT},
+    **dict.fromkeys(SLIDE_SUFFIXES, ".ome.tif"),
+    ".zarr": ".ome.zarr",
+    ".nhdr": ".nrrd",  # two files would not appear at once
+    ".mhd": ".mha",
+}
+"""What the mask of a scan ends in; other masks are PNG."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +50,38 @@ class PredictedFile:
     Args:
         masks: The mask; of a multilabel PNG one file a class.
         overlay: The scan with the mask drawn over it; None if it was not wanted.
+        extras: The summary, and polygons and maps where they were wanted.
+        is_new: False if all were there already, made of the same bytes by the same
+            model.
     """
 
     masks: tuple[Path, ...]
     overlay: Path | None
+    extras: tuple[Path, ...] = ()
+    is_new: bool = True
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All of them."""
+        overlay = () if self.overlay is None else (self.overlay,)
+        return (*self.masks, *overlay, *self.extras)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written of each scan, beside its mask.
+
+    Args:
+        overlay: The scan with the mask drawn over it.
+        polygons: The mask as GeoJSON.
+        probabilities: A TIFF with the probability of each class.
+        uncertainty: A TIFF with the entropy of the probabilities, in [0, 1].
+    """
+
+    overlay: bool = True
+    polygons: bool = False
+    probabilities: bool = False
+    uncertainty: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +101,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Where the mask and the overlay of one scan will go.
+    """Where the mask of one scan will go, and what is made beside it.
 
     Examples:
         >>> OutputPlan.of(Path("in/a.tif"), Path("out")).mask.as_posix()
@@ -53,14 +109,55 @@ class OutputPlan:
     """
 
     mask: Path
-    overlay: Path
+    stem: str
 
     @classmethod
     def of(cls, source: Path, out: Path) -> "OutputPlan":
-        """Name the outputs after the scan: PNG, or TIFF for TIFF."""
-        suffix = source.suffix.lower()
-        suffix = suffix if suffix in _KEPT_SUFFIXES else ".png"
-        return cls(out / f"{source.stem}{suffix}", out / f"{source.stem}_overlay.png")
+        """Name the outputs after the scan: PNG, or the scan's own format if it can."""
+        if is_dicom(source):
+            has_suffix = source.suffix.lower() in DICOM_SUFFIXES and source.is_file()
+            # A series may have been given as "." or "..".
+            named = source if source.name.strip(".") else source.resolve()
+            stem = named.stem if has_suffix else named.name
+            return cls(out / f"{stem}.dcm", stem)
+        stem, suffix = split_suffix(source)
+        return cls(out / f"{stem}{_SUFFIXES.get(suffix.lower(), '.png')}", stem)
+
+    @property
+    def overlay(self) -> Path:
+        """The scan with the mask drawn over it."""
+        return self.mask.with_name(f"{self.stem}_overlay.png")
+
+    @property
+    def extras(self) -> tuple[Path, ...]:
+        """All that may be made beside the mask."""
+        return (
+            self.summary,
+            self.overlay,
+            self.polygons,
+            self.probabilities,
+            self.uncertainty,
+        )
+
+    @property
+    def summary(self) -> Path:
+        """Areas and volumes, and how the mask was made."""
+        return self.mask.with_name(f"{self.stem}.json")
+
+    @property
+    def polygons(self) -> Path:
+        """The mask as GeoJSON."""
+        return self.mask.with_name(f"{self.stem}.geojson")
+
+    @property
+    def probabilities(self) -> Path:
+        """The probability of each class."""
+        return self.mask.with_name(f"{self.stem}_probabilities.tif")
+
+    @property
+    def uncertainty(self) -> Path:
+        """The entropy of the probabilities."""
+        return self.mask.with_name(f"{self.stem}_uncertainty.tif")
 
 
 def prepare_folder(out: Path) -> Path:
@@ -96,7 +193,7 @@ def plan_outputs(
     takers: dict[str, Path] = {}
     clashes = []
     for source, plan in plans.items():
-        for path in (*mask_files(plan.mask, labels), plan.overlay):
+        for path in (*mask_files(plan.mask, labels), *plan.extras):
             rival = takers.setdefault(_key(path), source)
             if rival != source:
                 clashes.append(f"{rival} and {source} would both be written to {path}")

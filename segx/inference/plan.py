@@ -1,17 +1,43 @@
 """How a scan is cut up for the network."""
 
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import NamedTuple, Self
 
 from segx.config.schema import InferenceConfig
 from segx.errors import TilingError
-from segx.geometry import Extent
+from segx.geometry import Extent, Tile
+from segx.tiles.grid import cover, overlap_px, spans
 from segx.tiles.window import BlendKind
 
-__all__ = ["TilePlan"]
+__all__ = ["LARGEST_TILE", "OVERLAP_PX", "TilePlan", "Tiling"]
 
-# Scans smaller than a tile are padded only so far: networks halve sizes five times.
+LARGEST_TILE = 1024
+"""Longest side of a tile that is chosen for a scan, in pixels."""
+
+OVERLAP_PX = 64
+"""Least overlap of tiles that are chosen for a scan.
+
+What a network computes twice costs time and buys smooth seams; seams were as good with
+64 px as with 128 (scripts/bench/seams.py).
+"""
+
+# Networks halve sizes five times.
 _MULTIPLE = 32
+
+
+class Tiling(NamedTuple):
+    """The tiles of one scan.
+
+    Args:
+        frame: Size of the scan, or of a tile where the scan is smaller.
+        tile: Size of each tile.
+        tiles: The tiles, in reading order; they cover the frame.
+    """
+
+    frame: Extent
+    tile: Extent
+    tiles: list[Tile]
 
 
 @dataclass(frozen=True)
@@ -19,8 +45,10 @@ class TilePlan:
     """Size, overlap and weights of the tiles, and how many run at once.
 
     Args:
-        tile: Side of a tile, in pixels.
-        overlap: Least share of a tile's side that its neighbour covers too, in [0, 1).
+        tile: Side of a tile, in pixels; None chooses height and width for each scan, so
+            that the network computes as few pixels as can be.
+        overlap: Least share of a tile's side that its neighbour covers too, in [0, 1);
+            None takes `OVERLAP_PX`, or a quarter of a small tile's side.
         blend: How the weight of a pixel falls towards a tile's border.
         batch_size: Number of tiles in one run of the network.
 
@@ -28,15 +56,17 @@ class TilePlan:
         TilingError: If a number is out of range.
     """
 
-    tile: int = 512
-    overlap: float = 0.25
-    blend: BlendKind = "gaussian"
+    tile: int | None = None
+    overlap: float | None = None
+    blend: BlendKind = "hann"
     batch_size: int = 1
 
     def __post_init__(self) -> None:
-        if self.tile < 1 or self.batch_size < 1 or not 0 <= self.overlap < 1:
+        tile = 1 if self.tile is None else self.tile
+        overlap = 0.0 if self.overlap is None else self.overlap
+        if tile < 1 or self.batch_size < 1 or not 0 <= overlap < 1:
             raise TilingError(
-                f"Tiles of {self.tile} px, overlap {self.overlap:g} and batches of "
+                f"Tiles of {tile} px, overlap {overlap:g} and batches of "
                 f"{self.batch_size} can't be planned. Tile and batch are at least 1, "
                 "the overlap from 0 to below 1."
             )
@@ -51,12 +81,27 @@ class TilePlan:
         batch_size: int | None = None,
     ) -> Self:
         """The plan that a model is stored with; what is given here takes its place."""
+        own_tile = None if config.tile == "auto" else config.tile
+        own_overlap = None if config.overlap == "auto" else config.overlap
         return cls(
-            tile=config.tile if tile is None else tile,
-            overlap=config.overlap if overlap is None else overlap,
+            tile=own_tile if tile is None else tile,
+            overlap=own_overlap if overlap is None else overlap,
             blend=config.blend,
             batch_size=config.batch_size if batch_size is None else batch_size,
         )
+
+    def tiling(self, scan: Extent) -> Tiling:
+        """Cut a scan; one that is smaller than a tile gets a frame of the tile's size.
+
+        Examples:
+            >>> frame, tile, tiles = TilePlan().tiling(Extent(4096, 100))
+            >>> tile, len(tiles)
+            (Extent(rows=864, cols=128), 5)
+        """
+        tile = self.tile_for(scan)
+        frame = Extent(max(tile.rows, scan.rows), max(tile.cols, scan.cols))
+        shared = Extent(self._overlap_px(tile.rows), self._overlap_px(tile.cols))
+        return Tiling(frame, tile, cover(frame, tile, overlap_px=shared))
 
     def tile_for(self, scan: Extent) -> Extent:
         """Size of the tiles for a scan: smaller ones for a scan that is smaller.
@@ -65,11 +110,21 @@ class TilePlan:
             >>> TilePlan(tile=512).tile_for(Extent(4000, 100))
             Extent(rows=512, cols=128)
         """
-        return Extent(
-            min(self.tile, _rounded_up(scan.rows)),
-            min(self.tile, _rounded_up(scan.cols)),
-        )
+        return Extent(self._side(scan.rows), self._side(scan.cols))
 
+    def _side(self, length: int) -> int:
+        """Side of a tile along an axis of the scan."""
+        if self.tile is not None:
+            return min(self.tile, -(-length // _MULTIPLE) * _MULTIPLE)
+        sides = range(_MULTIPLE, LARGEST_TILE + 1, _MULTIPLE)
+        return min(sides, key=partial(self._cost, length))
 
-def _rounded_up(side: int) -> int:
-    return -(-side // _MULTIPLE) * _MULTIPLE
+    def _cost(self, length: int, side: int) -> tuple[int, int]:
+        """Pixels that are computed along an axis, and the number of tiles."""
+        count = spans(length, side, self._overlap_px(side))
+        return count * side, count
+
+    def _overlap_px(self, side: int) -> int:
+        if self.overlap is not None:
+            return overlap_px(side, self.overlap)
+        return min(OVERLAP_PX, side // 4)

@@ -1,7 +1,7 @@
-"""The story: read → normalise → tile → run → blend → decide → write."""
+"""The story: read → normalise → tile → run → blend → decide."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,36 +9,63 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import ModelError, SegxError
+from segx.errors import ModelError
 from segx.geometry import Extent, Region
-from segx.inference.outputs import (
-    Outcome,
-    OutputPlan,
-    PredictedFile,
-    plan_outputs,
-    prepare_folder,
-)
+from segx.inference.blank import blank_map
+from segx.inference.members import Members
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import Runtime
-from segx.inference.sketch import Sketch
+from segx.inference.summary import pixel_size
 from segx.inference.tiled import predict_bands, predict_image, resize_probabilities
 from segx.labels import Labels
-from segx.masks.activation import softmax
+from segx.masks.cleaning import clean
 from segx.masks.decide import decide
-from segx.scans.files import create_mask, open_scan, scan_files
+from segx.scans.files import open_scan
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
-from segx.scans.overlay import write_png
 from segx.scans.resize import resize_image
+from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
 
-__all__ = ["Band", "Predictor"]
+__all__ = ["Band", "Image", "Place", "Predictor", "Working"]
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Image = str | Path | NDArray[Any]
 """A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
+
+
+class Place(NamedTuple):
+    """Where a band begins."""
+
+    plane: int
+    row: int
+
+
+_BEGINNING = Place(0, 0)
+
+
+class Working(NamedTuple):
+    """The resolution that scans are predicted at; see `at_resolution`.
+
+    Args:
+        level: Number of the pyramid's level, from 0.
+        mpp: Micrometres a pixel.
+        pixel_mm: Height and width of the full resolution's pixels, for scans that do
+            not tell them.
+    """
+
+    level: int | None = None
+    mpp: float | None = None
+    pixel_mm: tuple[float, float] | None = None
+
+
+_FULL = Working()
+
+# Engines are compared on the middle of so many of so many tiles of a scan.
+_CHECKED = 2
+_CANDIDATES = 8
+_CHECKED_SIDE = 512
 
 
 class Band(NamedTuple):
@@ -61,133 +88,30 @@ class Predictor:
     `segx.load` makes one of a trained model.
 
     Args:
-        spec: What the model is.
-        runtime: The engine, with the model's network in it.
-        source: Where the model came from; errors name it.
+        members: The networks, usually one.
         plan: How scans are cut; None takes the model's own plan.
+        skip_blank: Spare the network what shows nothing, see `blank_map`.
+        working: The resolution that files are predicted at.
     """
 
     def __init__(
         self,
-        spec: ModelSpec,
-        runtime: Runtime,
+        members: Members,
         *,
-        source: Path,
         plan: TilePlan | None = None,
+        skip_blank: bool = False,
+        working: Working = _FULL,
     ) -> None:
-        self.spec = spec
-        self.runtime = runtime
-        self.source = source
-        self.plan = plan or TilePlan.from_config(spec.inference)
+        self.members = members
+        self.plan = plan or TilePlan.from_config(members.spec.inference)
+        self.skip_blank = skip_blank
+        self._is_settled = False
+        self.working = working
 
-    def predict_probabilities(self, scan: Scan) -> Iterator[Band]:
-        """Predict a scan in bands of full width, as they are finished.
-
-        Yields:
-            Bands that together cover each plane once, from the top, in order.
-        """
-        resize, labels = self.spec.resize, self.labels
-        for plane in range(scan.planes):
-            if resize is None:
-                bands = predict_bands(
-                    self.runtime,
-                    partial(self._normalised, scan, plane),
-                    scan.extent,
-                    labels=labels,
-                    plan=self.plan,
-                )
-                for region, band in bands:
-                    yield Band(plane, region, band)
-                continue
-            whole = Region.whole(scan.extent)
-            image = self._normalised(scan, plane, whole, resize=Extent(*resize))
-            small = predict_image(self.runtime, image, labels=labels, plan=self.plan)
-            yield Band(plane, whole, resize_probabilities(small, scan.extent))
-
-    def predict(self, image: Image) -> NDArray[np.uint8]:
-        """Predict the mask of a file or an array.
-
-        Returns:
-            Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
-            masks 0 and 1, with a last axis for the classes.
-        """
-        with _as_scan(image) as scan:
-            planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
-            for band in self.predict_probabilities(scan):
-                planes[band.plane].append(decide(band.probabilities, self.labels))
-        masks = [np.concatenate(bands) for bands in planes]
-        return np.stack(masks) if len(masks) > 1 else masks[0]
-
-    def predict_to(
-        self, path: str | Path, out: str | Path, *, overlay: bool = True
-    ) -> PredictedFile:
-        """Write the mask of a file and an overlay; each appears whole or not at all.
-
-        Args:
-            path: The scan.
-            out: Folder for ``<stem>.png`` (``.tif`` for TIFF) and
-                ``<stem>_overlay.png``; it is made where it is missing.
-            overlay: Whether the overlay is wanted.
-        """
-        source = Path(path)
-        (plan,) = plan_outputs([source], Path(out), labels=self.labels).values()
-        return self._write(source, plan, overlay=overlay)
-
-    def predict_folder(
-        self,
-        paths: Sequence[str | Path],
-        out: str | Path,
-        *,
-        overlay: bool = True,
-        on_done: Callable[[Outcome], None] | None = None,
-    ) -> list[Outcome]:
-        """Predict files and folders; one that fails does not stop the others.
-
-        Args:
-            paths: Images, and folders of images.
-            out: Folder for the outputs, see `predict_to`.
-            overlay: Whether overlays are wanted.
-            on_done: Called after each scan.
-
-        Returns:
-            One outcome a scan, in order; failures are logged, too.
-
-        Raises:
-            ScanError: Before anything is predicted: if a path is missing or no image,
-                or two outputs would have the same name.
-        """
-        sources = scan_files(Path(path) for path in paths)
-        prepare_folder(Path(out))
-        outcomes = []
-        for source, plan in plan_outputs(
-            sources, Path(out), labels=self.labels
-        ).items():
-            try:
-                written = self._write(source, plan, overlay=overlay)
-                outcome = Outcome(source, written, None)
-            except SegxError as error:
-                _logger.warning("%s", error)
-                outcome = Outcome(source, None, error)
-            outcomes.append(outcome)
-            if on_done is not None:
-                on_done(outcome)
-        return outcomes
-
-    def classify(self, image: Image) -> NDArray[np.float32]:
-        """Probabilities of the classes that a whole image may belong to.
-
-        Returns:
-            Shape (classes,), summing to 1, in the order of ``spec.class_names``.
-        """
-        spec = self.spec
-        if spec.class_names is None:
-            raise ModelError(
-                f"{self.source} segments images; it can't classify them. Use predict."
-            )
-        resize = Extent(*spec.resize) if spec.resize else None
-        with _as_scan(image) as scan:
-            whole = self._normalised(scan, 0, Region.whole(scan.extent), resize=resize)
-        return softmax(self.runtime.run(whole[np.newaxis])[0], axis=0)
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self.members.spec
 
     @property
     def labels(self) -> Labels:
@@ -198,28 +122,102 @@ class Predictor:
         """
         if self.spec.labels is None:
             raise ModelError(
-                f"{self.source} classifies images; it makes no masks. Use classify."
+                f"{self._source} classifies images; it makes no masks. Use classify."
             )
         return self.spec.labels
 
-    def _write(self, source: Path, plan: OutputPlan, *, overlay: bool) -> PredictedFile:
-        labels, intensity = self.labels, self.spec.intensity
-        with (
-            open_scan(source) as scan,
-            create_mask(plan.mask, like=scan, labels=labels) as sink,
-        ):
-            sketch = Sketch(scan.extent, labels=labels, intensity=intensity)
-            for plane, region, probabilities in self.predict_probabilities(scan):
-                mask = decide(probabilities, labels)
-                sink.write(region, mask, plane=plane)
-                if overlay and plane == scan.planes // 2:
-                    sketch.add(region, self._pixels(scan, plane, region), mask)
-            if overlay:
-                write_png(plan.overlay, sketch.draw())
-        return PredictedFile(sink.paths, plan.overlay if overlay else None)
+    def open(self, path: Path) -> Scan:
+        """Open a scan at the working resolution."""
+        return at_resolution(open_scan(path), **self.working._asdict())
 
-    def _pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
-        """Stored values with the channels that the model reads."""
+    def predict(self, image: Image) -> NDArray[np.uint8]:
+        """Predict the mask of a file or an array.
+
+        Returns:
+            Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
+            masks 0 and 1, with a last axis for the classes.
+        """
+        with self._as_scan(image) as scan:
+            planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
+            for band in self.predict_probabilities(scan):
+                planes[band.plane].append(decide(band.probabilities, self.labels))
+            mask = np.stack([np.concatenate(bands) for bands in planes])
+            if self.spec.cleaning.changes:
+                size = pixel_size(scan)
+                cleaning = self.spec.cleaning
+                clean(mask, cleaning, labels=self.labels, out=mask, pixel_size=size)
+        return mask if len(mask) > 1 else mask[0]
+
+    def predict_probabilities(
+        self, scan: Scan, *, start: Place = _BEGINNING
+    ) -> Iterator[Band]:
+        """Predict a scan in bands of full width, as they are finished.
+
+        Args:
+            scan: The scan.
+            start: Where to begin; a place that `resume` gave.
+
+        Yields:
+            Bands that together cover each plane once, from the top, in order.
+        """
+        self.settle(scan)
+        for plane in range(start.plane, scan.planes):
+            first_row = start.row if plane == start.plane else 0
+            predict = self._bands if self.spec.resize is None else self._whole
+            for region, band in predict(scan, plane, first_row):
+                yield Band(plane, region, band)
+
+    def settle(self, scan: Scan, *, engines: str | None = None) -> None:
+        """Choose between the engines and float32, once.
+
+        An engine that decides more than `PARITY_LIMIT` of the pixels of a few tiles
+        otherwise than float32 is given up, and that is said.
+
+        Args:
+            scan: The scan that tiles are taken from.
+            engines: What an earlier call settled on, as `Members.about` said; it is
+                taken again, unseen.
+        """
+        if self._is_settled:
+            return
+        self._is_settled = True
+        if engines is None:
+            self.members.check(self._examples(scan))
+        elif engines != self.members.about:
+            self.members.fall_back()
+
+    def resume(self, scan: Scan, *, rows: int) -> Place:
+        """The last place at which a band begins, once so many rows are finished.
+
+        Args:
+            scan: The scan.
+            rows: Finished rows, counted over all planes.
+        """
+        plane, row = divmod(rows, scan.extent.rows)
+        if self.spec.resize is not None:
+            return Place(plane, 0)
+        tops = {tile.top for tile in self.plan.tiling(scan.extent).tiles}
+        return Place(plane, max(top for top in tops if top <= row))
+
+    def classify(self, image: Image) -> NDArray[np.float32]:
+        """Probabilities of the classes that a whole image may belong to.
+
+        Returns:
+            Shape (classes,), summing to 1, in the order of ``spec.class_names``; the
+            mean over the members.
+        """
+        spec = self.spec
+        if spec.class_names is None:
+            raise ModelError(
+                f"{self._source} segments images; it can't classify them. Use predict."
+            )
+        with self._as_scan(image) as scan:
+            whole = self._normalised(scan, 0, Region.whole(scan.extent))
+        found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
+        return found
+
+    def pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
+        """Stored values, (rows, cols, channels), with the channels the model reads."""
         neighbours = self.spec.neighbours
         return read_with_neighbours(
             scan,
@@ -229,16 +227,72 @@ class Predictor:
             channels=self.spec.in_channels // (2 * neighbours + 1),
         )
 
+    def _bands(
+        self, scan: Scan, plane: int, first_row: int
+    ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+        return predict_bands(
+            self.members.probabilities,
+            partial(self._normalised, scan, plane),
+            scan.extent,
+            labels=self.labels,
+            plan=self.plan,
+            is_blank=self._blank(scan, plane),
+            first_row=first_row,
+        )
+
+    def _whole(
+        self, scan: Scan, plane: int, first_row: int
+    ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
+        """A plane that is given the size that the model was trained with."""
+        whole = Region.whole(scan.extent)
+        image = self._normalised(scan, plane, whole)
+        small = predict_image(
+            self.members.probabilities, image, labels=self.labels, plan=self.plan
+        )
+        yield whole, resize_probabilities(small, scan.extent)
+
+    def _blank(self, scan: Scan, plane: int) -> Callable[[Region], bool] | None:
+        if not self.skip_blank:
+            return None
+        found = blank_map(scan, plane=plane)
+        logger.info("%s: %.0f %% blank", scan.path.name, 100 * found.share)
+        return found
+
     def _normalised(
-        self, scan: Scan, plane: int, region: Region, *, resize: Extent | None = None
+        self, scan: Scan, plane: int, region: Region
     ) -> NDArray[np.float32]:
         """A region as the network reads it, (channels, rows, cols)."""
-        pixels = self._pixels(scan, plane, region)
-        if resize is not None:
-            pixels = resize_image(pixels, resize)
-        normalised = self.spec.intensity(pixels, source=scan.path)
-        return np.moveaxis(normalised, 2, 0)
+        pixels = self.pixels(scan, plane, region)
+        if self.spec.resize is not None:
+            pixels = resize_image(pixels, Extent(*self.spec.resize))
+        return self.members.normalise(pixels, source=scan.path)
+
+    def _examples(self, scan: Scan) -> NDArray[np.float32]:
+        """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
+        plane = scan.planes // 2
+        parts = [Region.whole(scan.extent)]
+        if self.spec.resize is None:
+            tiles = self.plan.tiling(scan.extent).tiles
+            step = -(-len(tiles) // _CANDIDATES)
+            parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
+        images = [self._normalised(scan, plane, part) for part in parts]
+        images.sort(key=lambda image: -float(image.std()))
+        return np.stack(images[:_CHECKED])
+
+    def _as_scan(self, image: Image) -> Scan:
+        if isinstance(image, np.ndarray):
+            return ArrayScan(image)
+        return self.open(Path(image))
+
+    @property
+    def _source(self) -> Path:
+        return self.members.members[0].source
 
 
-def _as_scan(image: Image) -> Scan:
-    return ArrayScan(image) if isinstance(image, np.ndarray) else open_scan(Path(image))
+def _middle(tile: Region, scan: Extent) -> Region:
+    """The middle of a tile, of at most 512x512 px of the scan."""
+    bottom, right = min(tile.bottom, scan.rows), min(tile.right, scan.cols)
+    rows = min(_CHECKED_SIDE, bottom - tile.top)
+    cols = min(_CHECKED_SIDE, right - tile.left)
+    top, left = (tile.top + bottom - rows) // 2, (tile.left + right - cols) // 2
+    return Region(top, left, rows, cols)

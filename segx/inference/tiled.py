@@ -1,59 +1,81 @@
 """Tile, run and blend: the middle of the story, without a file."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import ModelError
+from segx.errors import ModelError, OutOfMemoryError
 from segx.geometry import Extent, Region, Tile
+from segx.inference.ahead import ahead
 from segx.inference.plan import TilePlan
-from segx.inference.runtimes import Runtime
 from segx.labels import Labels
-from segx.masks.activation import to_probabilities
 from segx.scans.resize import resize_image
-from segx.tiles.grid import tile_grid
 from segx.tiles.stitch import stitch
 from segx.tiles.window import blend_window
 
-__all__ = ["predict_bands", "predict_image", "resize_probabilities"]
+__all__ = ["Read", "Run", "predict_bands", "predict_image", "resize_probabilities"]
+
+logger = logging.getLogger(__name__)
+
+Read = Callable[[Region], NDArray[np.float32]]
+"""Gives a region, normalised, shape (channels, rows, cols)."""
+
+Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""From tiles (n, channels, rows, cols) to probabilities (n, classes, rows, cols)."""
+
+# Batches of tiles that are read before the network is ready for them.
+_READ_AHEAD = 2
 
 
 def predict_bands(
-    runtime: Runtime,
-    read: Callable[[Region], NDArray[np.float32]],
+    run: Run,
+    read: Read,
     extent: Extent,
     *,
     labels: Labels,
     plan: TilePlan,
+    is_blank: Callable[[Region], bool] | None = None,
+    first_row: int = 0,
 ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
     """Tile, run and blend a scan of any size, in memory that grows with its width.
 
-    A scan that is smaller than a tile is padded by reflection, and cropped back.
+    Tiles are read in a thread while the network runs on earlier ones. A scan that is
+    smaller than a tile is padded by reflection, and cropped back. A batch that the
+    device has too little memory for is halved until it fits.
 
     Args:
-        runtime: The engine.
-        read: Gives a region, normalised, shape (channels, rows, cols).
+        run: The network.
+        read: Reads from the scan.
         extent: Size of what `read` reads from.
-        labels: What the network's logits mean.
+        labels: What the network's classes mean.
         plan: How to cut.
+        is_blank: Tells regions that show nothing: they are background, and the network
+            is spared them.
+        first_row: Row to begin at; one at which a band begins.
 
     Yields:
         Bands of full width from the top: where, and probabilities, shape (classes,
         rows, cols).
     """
-    tile = plan.tile_for(extent)
-    frame = Extent(max(tile.rows, extent.rows), max(tile.cols, extent.cols))
-    grid = tile_grid(frame, tile, overlap=plan.overlap)
-    blocks = _run(runtime, read, grid, extent=extent, labels=labels, plan=plan)
+    frame, tile, grid = plan.tiling(extent)
+    grid = [item for item in grid if item.bottom > first_row]
+    blank = set() if is_blank is None else {item for item in grid if is_blank(item)}
+    wanted = [item for item in grid if item not in blank]
+    batches = _batches(wanted, read, extent=extent, size=plan.batch_size)
+    found = _run(_Frugal(run), ahead(batches, depth=_READ_AHEAD))
+    nothing = _background(labels, tile)
+    blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
-    for region, band in stitch(frame, blocks, blend=window):
+    for region, band in stitch(frame, blocks, blend=window, first_row=first_row):
         inside = _inside(region, extent)
         yield inside, band[:, : inside.rows, : inside.cols]
 
 
 def predict_image(
-    runtime: Runtime,
+    run: Run,
     image: NDArray[np.float32],
     *,
     labels: Labels,
@@ -62,16 +84,16 @@ def predict_image(
     """Predict an image in memory.
 
     Args:
-        runtime: The engine.
+        run: The network.
         image: Normalised, shape (channels, rows, cols).
-        labels: What the network's logits mean.
+        labels: What the network's classes mean.
         plan: How to cut.
 
     Returns:
         Probabilities, shape (classes, rows, cols).
     """
     bands = predict_bands(
-        runtime,
+        run,
         lambda region: image[:, *region.slices],
         Extent(*image.shape[1:]),
         labels=labels,
@@ -87,26 +109,64 @@ def resize_probabilities(
     return np.moveaxis(resize_image(np.moveaxis(probabilities, 0, 2), extent), 2, 0)
 
 
+def _batches(
+    tiles: Sequence[Tile], read: Read, *, extent: Extent, size: int
+) -> Iterator[NDArray[np.float32]]:
+    """Read tiles in batches, shape (n, channels, rows, cols).
+
+    No batch reaches into the next row of tiles: where a scan is begun anew at a band,
+    the same tiles run together, and give the same values to the last bit.
+    """
+    for _, row in groupby(tiles, key=lambda tile: tile.grid_row):
+        images = [(tile, _inside(tile, extent)) for tile in row]
+        for first in range(0, len(images), size):
+            batch = images[first : first + size]
+            yield np.stack([_padded(read(part), tile.extent) for tile, part in batch])
+
+
 def _run(
-    runtime: Runtime,
-    read: Callable[[Region], NDArray[np.float32]],
-    grid: Sequence[Tile],
-    *,
-    extent: Extent,
-    labels: Labels,
-    plan: TilePlan,
-) -> Iterator[tuple[Tile, NDArray[np.float32]]]:
-    """Run all tiles in batches; each with its probabilities, (classes, rows, cols)."""
-    for first in range(0, len(grid), plan.batch_size):
-        batch = grid[first : first + plan.batch_size]
-        images = [_padded(read(_inside(tile, extent)), tile.extent) for tile in batch]
-        logits = runtime.run(np.stack(images))
-        if logits.shape[2:] != images[0].shape[1:]:
+    run: Run, batches: Iterator[NDArray[np.float32]]
+) -> Iterator[NDArray[np.float32]]:
+    """Probabilities of each tile, (classes, rows, cols)."""
+    for tiles in batches:
+        probabilities = run(tiles)
+        if probabilities.shape[2:] != tiles.shape[2:]:
             raise ModelError(
-                f"The network puts out masks of {logits.shape[2:]} px for tiles of "
-                f"{images[0].shape[1:]} px; they must be of equal size."
+                f"The network puts out masks of {probabilities.shape[2:]} px for tiles "
+                f"of {tiles.shape[2:]} px; they must be of equal size."
             )
-        yield from zip(batch, to_probabilities(logits, labels, axis=1), strict=True)
+        yield from probabilities
+
+
+class _Frugal:
+    """Runs batches in parts, once the device has been found too small for a whole."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._most: int | None = None
+
+    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        size = min(len(tiles), self._most or len(tiles))
+        try:
+            parts = [
+                self._run(tiles[first : first + size])
+                for first in range(0, len(tiles), size)
+            ]
+        except OutOfMemoryError:
+            if size == 1:
+                raise
+            self._most = size // 2
+            logger.warning("Memory is short: %d tiles at once, not %d", size // 2, size)
+            return self(tiles)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _background(labels: Labels, tile: Extent) -> NDArray[np.float32]:
+    """Probabilities where there is nothing, shape (classes, rows, cols)."""
+    values = np.zeros((labels.logits, tile.rows, tile.cols), np.float32)
+    if labels.kind == "multiclass":
+        values[0] = 1
+    return values
 
 
 def _inside(region: Region, extent: Extent) -> Region:

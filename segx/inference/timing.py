@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from segx.inference.parity import flipped_on
 from segx.inference.runtimes import Runtime
 from segx.labels import Labels
+from segx.spec import ModelSpec
 
-__all__ = ["Timing", "noise_tiles", "time_runtime"]
+__all__ = ["Timing", "noise_tiles", "tile_side", "time_runtime"]
+
+_SIDE = 512
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,14 @@ def time_runtime(
         seconds.append(time.perf_counter() - start)
     pixels = first.shape[2] * first.shape[3]
     return Timing(runtime.about, tuple(seconds), pixels / 1e6, flipped)
+
+
+def tile_side(spec: ModelSpec) -> int:
+    """Side of a typical tile of a model, in pixels: 512 where it is chosen by scan."""
+    if spec.resize:
+        return max(spec.resize)
+    tile = spec.inference.tile
+    return _SIDE if tile == "auto" else tile
 
 
 def noise_tiles(channels: int, side: int, *, count: int) -> list[NDArray[np.float32]]:

@@ -42,7 +42,7 @@ def reading(path: Path) -> Iterator[None]:
         reason = (str(error) or type(error).__name__).rstrip(".")
         raise ScanError(
             f"{path} can't be read: {reason}. The file is damaged or cut short, or its "
-            "encoding is not supported: copy it again, or save it as PNG or TIFF."
+            "encoding is not supported: copy it again, or save it in another format."
         ) from error
 
 

@@ -5,7 +5,6 @@ import zlib
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from segx.geometry import Extent
 from segx.labels import Labels
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
+from segx.scans.suffix import class_files
 
 __all__ = ["IndexedPng"]
 
@@ -23,20 +23,12 @@ _Colours = tuple[tuple[int, int, int], ...]
 
 
 class IndexedPng(MaskSink):
-    """A palette PNG; of a multilabel mask one file a class, ``<stem>.<class>.png``.
-
-    Characters of a class name that a file name can't hold are percent-encoded.
-    """
+    """A palette PNG; of a multilabel mask one file a class, see `class_files`."""
 
     @classmethod
     def files(cls, path: Path, labels: Labels) -> tuple[Path, ...]:
         """The file itself, or one a class of a multilabel mask."""
-        if labels.kind != "multilabel":
-            return (path,)
-        classes = [quote(name, safe=" ") for name in labels.names]
-        return tuple(
-            path.with_name(f"{path.stem}.{name}{path.suffix}") for name in classes
-        )
+        return class_files(path, labels)
 
     def _open(self, files: ExitStack, *, like: Scan) -> None:
         colours = self.labels.colours

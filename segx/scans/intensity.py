@@ -122,6 +122,30 @@ class Intensity:
         )
 
     @classmethod
+    def from_window(
+        cls,
+        low: float,
+        high: float,
+        channels: int,
+        *,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+    ) -> Self:
+        """Scale from a window of values with a meaning, such as Hounsfield units.
+
+        Examples:
+            >>> Intensity.from_window(-150, 250, 1, mean=0.5, std=0.5).source
+            'window from -150 to 250'
+        """
+        return cls(
+            low=(float(low),) * channels,
+            high=(float(high),) * channels,
+            mean=_each(mean, channels),
+            std=_each(std, channels),
+            source=f"window from {low:g} to {high:g}",
+        )
+
+    @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Rebuild a scale from what `to_dict` gave."""
         numbers = {

@@ -8,7 +8,7 @@ from PIL import Image
 
 from segx.geometry import Extent
 
-__all__ = ["resize_image", "resize_mask"]
+__all__ = ["nearest", "resize_image", "resize_mask"]
 
 
 def resize_image(image: NDArray[Any], extent: Extent) -> NDArray[Any]:
@@ -49,12 +49,17 @@ def resize_mask(mask: NDArray[np.uint8], extent: Extent) -> NDArray[np.uint8]:
         mask: Ids, shape (rows, cols) or (rows, cols, classes).
         extent: The size wanted.
     """
-    rows = _nearest(mask.shape[0], extent.rows)
-    cols = _nearest(mask.shape[1], extent.cols)
+    rows = nearest(mask.shape[0], extent.rows)
+    cols = nearest(mask.shape[1], extent.cols)
     return mask[rows[:, np.newaxis], cols]
 
 
-def _nearest(stored: int, wanted: int) -> NDArray[np.intp]:
-    """Index of the pixel in which each new pixel's centre lies."""
+def nearest(stored: int, wanted: int) -> NDArray[np.intp]:
+    """Index of the pixel in which each new pixel's centre lies.
+
+    Examples:
+        >>> nearest(6, 2).tolist()
+        [1, 4]
+    """
     centres = (np.arange(wanted) + 0.5) * (stored / wanted)
     return np.minimum(centres.astype(np.intp), stored - 1)

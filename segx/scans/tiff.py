@@ -7,25 +7,28 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tifffile import TiffFile, TiffFrame, TiffPage
+from tifffile import TiffFile, TiffPage
 
 from segx.errors import ScanError
 from segx.geometry import Region
 from segx.scans.damage import reading
 from segx.scans.scan import Scan
-from segx.scans.tiff_header import TiffHeader, read_header
+from segx.scans.tiff_header import StoredPage, TiffHeader, TiffLevel, read_header
 
 __all__ = ["TiffScan"]
 
 _CACHE_BYTES = 256 * 2**20
 
+_Key = tuple[int, int, int, int]  # level, plane, channel, number of the segment
+
 
 class TiffScan(Scan):
-    """One plane of a TIFF: grey, RGB, palette or any number of channels.
+    """The picture of a TIFF: grey, RGB, palette or any number of channels.
 
-    Channels may lie side by side, in planes or, where the file says so, in pages. The
-    orientation tag is applied and white-is-zero is inverted, so that what is read is
-    what is seen. Of a pyramid, the full resolution is read.
+    Channels may lie side by side, in planes or, where the file says so, in pages; pages
+    of any other kind are planes. The orientation tag is applied and white-is-zero is
+    inverted, so that what is read is what is seen. The levels of a pyramid may be
+    SubIFDs or, in the files of scanners, pages.
 
     Args:
         path: The file.
@@ -33,13 +36,14 @@ class TiffScan(Scan):
             as 0 and 1 instead of 0 and 255.
 
     Raises:
-        ScanError: If the file is missing, damaged or cut short, holds several planes,
+        ScanError: If the file is missing, damaged or cut short, holds several pictures,
             or has colours or values of an unsupported kind.
     """
 
     def __init__(self, path: Path, *, as_mask: bool = False) -> None:
         with reading(path):
-            self._file = TiffFile(path)
+            # An OME-TIFF may name other files, anywhere on the disk: not opened.
+            self._file = TiffFile(path, _multifile=False)
         try:
             with reading(path):
                 self._header = read_header(path, self._file)
@@ -47,18 +51,24 @@ class TiffScan(Scan):
             self._file.close()
             raise
         self._as_mask = as_mask
-        self._decoded: OrderedDict[tuple[int, int], _Segment] = OrderedDict()
+        self._decoded: OrderedDict[_Key, _Segment] = OrderedDict()
         header = self._header
         as_colours = header.palette is not None and not as_mask
         is_bilevel = header.stored_dtype == np.bool_
+        levels = [
+            header.orientation.upright_extent(level.stored) for level in header.levels
+        ]
         super().__init__(
             path,
-            extent=header.orientation.upright_extent(header.stored),
+            extent=levels[0],
             channels=3 if as_colours else header.channels,
             dtype=np.dtype(np.uint8)
             if as_colours or is_bilevel
             else header.stored_dtype,
-            spacing_mm=header.spacing_mm,
+            planes=header.planes,
+            spacing_mm=header.pixel_size.pixel_mm,
+            space=header.pixel_size.space,
+            levels=tuple(levels),
         )
 
     def close(self) -> None:
@@ -70,10 +80,14 @@ class TiffScan(Scan):
         header = self._header
         if self._file.filehandle.closed:
             raise ScanError(f"{self.path} was closed. Open it again to read it.")
-        inside = header.orientation.stored_region(region, stored=header.stored)
+        layout = header.levels[level]
+        inside = header.orientation.stored_region(region, stored=layout.stored)
         with reading(self.path):
-            planes = [self._page(page, inside) for page in range(len(header.pages))]
-        stored = planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+            parts = [
+                self._page((level, plane, channel), inside)
+                for channel in range(len(layout.planes[plane]))
+            ]
+        stored = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
         seen = self._as_seen(header.orientation.upright(stored))
         return np.ascontiguousarray(seen)
 
@@ -90,30 +104,34 @@ class TiffScan(Scan):
             seen = header.stored_dtype.type(2**header.bits - 1) - values
         return seen
 
-    def _page(self, page: int, region: Region) -> NDArray[Any]:
-        """A stored region of one page, (rows, cols, samples)."""
+    def _page(self, place: tuple[int, int, int], region: Region) -> NDArray[Any]:
+        """A stored region of one page, (rows, cols, samples).
+
+        The page's place is its level, plane and channel.
+        """
         header = self._header
+        level = header.levels[place[0]]
+        page = level.planes[place[1]][place[2]]
         shape = (region.rows, region.cols, header.samples)
         values = np.empty(shape, header.stored_dtype)
-        if header.is_plain:
-            for sample, block in _plain_rows(header, header.pages[page], region):
+        if level.is_plain:
+            for sample, block in _plain_rows(header, level, page, region):
                 values[..., sample : sample + block.shape[2]] = block
             return values
-        for number in header.segments(region):
-            segment = self._segment(page, number)
-            segment.paste(values, region)
+        for number in level.segments(region):
+            key = (*place, number)
+            if key not in self._decoded:
+                self._keep(key, _decode(self._file, level.page, page, number))
+            self._decoded.move_to_end(key)
+            self._decoded[key].paste(values, region)
         return values
 
-    def _segment(self, page: int, number: int) -> "_Segment":
-        """A decoded tile or strip; the last ones are kept, as neighbours share them."""
-        key = (page, number)
-        if key not in self._decoded:
-            self._decoded[key] = _decode(self._header, self._header.pages[page], number)
-            kept = sum(item.values.nbytes for item in self._decoded.values())
-            while kept > _CACHE_BYTES and len(self._decoded) > 1:
-                kept -= self._decoded.popitem(last=False)[1].values.nbytes
-        self._decoded.move_to_end(key)
-        return self._decoded[key]
+    def _keep(self, key: _Key, segment: "_Segment") -> None:
+        """Keep the last decoded tiles or strips, for neighbouring reads share them."""
+        self._decoded[key] = segment
+        kept = sum(item.values.nbytes for item in self._decoded.values())
+        while kept > _CACHE_BYTES and len(self._decoded) > 1:
+            kept -= self._decoded.popitem(last=False)[1].values.nbytes
 
 
 class _Segment:
@@ -141,19 +159,20 @@ class _Segment:
         ]
 
 
-def _decode(header: TiffHeader, page: TiffPage | TiffFrame, number: int) -> _Segment:
+def _decode(
+    file: TiffFile, layout: TiffPage, page: StoredPage, number: int
+) -> _Segment:
     """Read and decode one tile or strip."""
-    file = header.file.filehandle
-    file.seek(page.dataoffsets[number])
-    data = file.read(page.databytecounts[number]) or None
+    file.filehandle.seek(page.offsets[number])
+    data = file.filehandle.read(page.counts[number]) or None
     tables: dict[str, Any] = {}
-    if page.jpegtables is not None:
-        tables = {"jpegtables": page.jpegtables, "jpegheader": header.page.jpegheader}
-    values, (sample, _, top, left, _), shape = header.page.decode(
+    if page.jpeg_tables is not None:
+        tables = {"jpegtables": page.jpeg_tables, "jpegheader": layout.jpegheader}
+    values, (sample, _, top, left, _), shape = layout.decode(
         data, number, _fullsize=False, **tables
     )
     # A tile without data is one that the scanner skipped: blank by definition.
-    image = np.full(shape, header.page.nodata) if values is None else values
+    image = np.full(shape, layout.nodata) if values is None else values
     rows, cols, samples = image.shape[1:]
     place = Region(top, left, rows, cols)
     return _Segment(
@@ -162,16 +181,16 @@ def _decode(header: TiffHeader, page: TiffPage | TiffFrame, number: int) -> _Seg
 
 
 def _plain_rows(
-    header: TiffHeader, page: TiffPage | TiffFrame, region: Region
+    header: TiffHeader, level: TiffLevel, page: StoredPage, region: Region
 ) -> Iterator[tuple[int, NDArray[Any]]]:
     """Rows of a page that is neither compressed nor cut: first sample, pixels."""
-    samples = 1 if header.is_planar else header.samples
+    samples = 1 if level.is_planar else header.samples
     dtype = np.dtype(header.file.byteorder + header.stored_dtype.char)
-    row_bytes = header.stored.cols * samples * dtype.itemsize
+    row_bytes = level.stored.cols * samples * dtype.itemsize
     file = header.file.filehandle
-    for plane in range(header.samples if header.is_planar else 1):
-        first_row = plane * header.stored.rows + region.top
-        file.seek(page.dataoffsets[0] + first_row * row_bytes)
+    for layer in range(header.samples if level.is_planar else 1):
+        first_row = layer * level.stored.rows + region.top
+        file.seek(page.offsets[0] + first_row * row_bytes)
         data = file.read(region.rows * row_bytes)
         block = np.frombuffer(data, dtype).reshape(region.rows, -1, samples)
-        yield plane, block[:, region.left : region.right]
+        yield layer, block[:, region.left : region.right]

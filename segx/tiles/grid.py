@@ -5,7 +5,7 @@ import math
 from segx.errors import TilingError
 from segx.geometry import Extent, Tile
 
-__all__ = ["tile_grid"]
+__all__ = ["cover", "overlap_px", "spans", "tile_grid"]
 
 # 100 * (1 - 0.9) is 9.999999999999998 in floating point, and ten pixels are meant.
 _ROUNDING = 1e-9
@@ -41,13 +41,29 @@ def tile_grid(scan: Extent, tile: Extent, *, overlap: float) -> list[Tile]:
             f"An overlap of {overlap:g} was asked for; it is a share of a tile's side, "
             "from 0 to below 1. Take 0.25, or 0.5 for softer seams."
         )
+    shared = Extent(overlap_px(tile.rows, overlap), overlap_px(tile.cols, overlap))
+    return cover(scan, tile, overlap_px=shared)
+
+
+def cover(scan: Extent, tile: Extent, *, overlap_px: Extent) -> list[Tile]:
+    """Cover a scan as `tile_grid` does, with an overlap that is given in pixels.
+
+    Args:
+        scan: Size of the scan, in pixels.
+        tile: Size of one tile, in pixels; on neither axis larger than `scan`.
+        overlap_px: Least rows and columns that neighbours share, each less than the
+            tile's.
+
+    Raises:
+        TilingError: If `tile` does not fit in `scan`.
+    """
     if min(tile.rows, tile.cols) < 1 or tile.rows > scan.rows or tile.cols > scan.cols:
         raise TilingError(
             f"A tile of {tile} px does not fit in a scan of {scan} px. Take a tile of "
             f"at most {min(scan.rows, scan.cols)} px, or pad the scan first."
         )
-    tops = _starts(scan.rows, tile.rows, overlap=overlap)
-    lefts = _starts(scan.cols, tile.cols, overlap=overlap)
+    tops = _starts(scan.rows, tile.rows, overlap_px.rows)
+    lefts = _starts(scan.cols, tile.cols, overlap_px.cols)
     return [
         Tile(top, left, tile.rows, tile.cols, grid_row=row, grid_col=col)
         for row, top in enumerate(tops)
@@ -55,9 +71,23 @@ def tile_grid(scan: Extent, tile: Extent, *, overlap: float) -> list[Tile]:
     ]
 
 
-def _starts(length: int, side: int, *, overlap: float) -> list[int]:
+def overlap_px(side: int, share: float) -> int:
+    """Least number of pixels that are a share of a tile's side; less than the side."""
+    return side - max(1, math.floor(side * (1 - share) + _ROUNDING))
+
+
+def spans(length: int, side: int, overlap_px: int) -> int:
+    """The fewest spans of `side` that cover `length` and share at least `overlap_px`.
+
+    Examples:
+        >>> spans(110, 64, 32)
+        3
+    """
+    return 1 + max(0, math.ceil((length - side) / (side - overlap_px)))
+
+
+def _starts(length: int, side: int, overlap_px: int) -> list[int]:
     """First pixels of the fewest evenly spread spans of `side` that cover `length`."""
-    longest_stride = max(1, math.floor(side * (1 - overlap) + _ROUNDING))
+    gaps = spans(length, side, overlap_px) - 1
     slack = length - side
-    strides = math.ceil(slack / longest_stride)
-    return [slack * index // max(1, strides) for index in range(strides + 1)]
+    return [slack * index // max(1, gaps) for index in range(gaps + 1)]

@@ -16,6 +16,7 @@ def stitch(
     blocks: Iterable[tuple[Tile, NDArray[np.float32]]],
     *,
     blend: NDArray[np.float32],
+    first_row: int = 0,
 ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
     """Average overlapping blocks and give back finished rows as soon as they are.
 
@@ -27,10 +28,12 @@ def stitch(
         blocks: Tiles of equal size in reading order, as `tile_grid` gives them, each
             with its values, shape (channels, rows, cols).
         blend: Weight of each pixel of a block, shape (rows, cols), greater than zero.
+        first_row: Where to begin: the top of a row of tiles. Tiles that end above it
+            may be left out; the bands are the same as those of a whole pass.
 
     Yields:
-        Bands of the scan's full width, from the top: where, and the weighted means,
-        shape (channels, rows, cols). Together they cover the scan once.
+        Bands of the scan's full width, from `first_row` down: where, and the weighted
+        means, shape (channels, rows, cols). Together they cover the rows once.
 
     Raises:
         TilingError: If tiles come out of order, don't fit the scan or the weights, or
@@ -39,7 +42,7 @@ def stitch(
     band: _Band | None = None
     for tile, values in blocks:
         if band is None:
-            band = _Band(extent, blend, channels=len(values))
+            band = _Band(extent, blend, channels=len(values), top=first_row)
         if tile.top > band.top:
             yield band.finish(tile.top)
         band.add(tile, values)
@@ -52,9 +55,9 @@ class _Band:
     """Weighted sums over the rows that tiles may still be added to."""
 
     def __init__(
-        self, extent: Extent, blend: NDArray[np.float32], *, channels: int
+        self, extent: Extent, blend: NDArray[np.float32], *, channels: int, top: int
     ) -> None:
-        self.top = 0
+        self.top = top
         self._extent = extent
         self._blend = blend
         rows = blend.shape[0]
@@ -62,9 +65,9 @@ class _Band:
         self._weights = np.zeros((rows, extent.cols), np.float32)
 
     def add(self, tile: Tile, values: NDArray[np.float32]) -> None:
-        """Add a block; its top is the band's."""
+        """Add the rows of a block that are not finished yet."""
         fits = (
-            tile.top == self.top
+            tile.top <= self.top < tile.bottom
             and tile.left >= 0
             and tile.right <= self._extent.cols
             and tile.bottom <= self._extent.rows
@@ -77,9 +80,11 @@ class _Band:
                 f"of a scan of {self._extent} px with weights {self._blend.shape}. "
                 "Give equal tiles in reading order, as tile_grid does."
             )
-        cols = slice(tile.left, tile.right)
-        self._sums[..., cols] += values * self._blend
-        self._weights[:, cols] += self._blend
+        done = self.top - tile.top
+        place = slice(tile.rows - done), slice(tile.left, tile.right)
+        blend = self._blend[done:]
+        self._sums[:, *place] += values[:, done:] * blend
+        self._weights[place] += blend
 
     def finish(self, bottom: int) -> tuple[Region, NDArray[np.float32]]:
         """Give the rows above `bottom` and move on to those below."""

@@ -29,9 +29,13 @@ VALIDATION_SHARE = 0.1
 MARGIN_SHARE = 0.02
 MOST_PASSES = 10
 LEAST_INTERVAL = 20
-# A plan is shortened if the last steps say that it ends so many times too late.
+# A plan is changed if the last steps say that it ends so many times too late, or that
+# it would leave so much of the time unused; the latter not close to its end, where the
+# learning rate has fallen.
 RECENT = 10
 LATE = 1.15
+EARLY = 0.75
+LENGTHENED_UNTIL = 0.75
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -124,8 +128,9 @@ class BudgetPlanner(pl.Callback):
     The first step is left out: it builds what later steps reuse. Planning happens
     while the learning rate still warms up, which takes a fixed number of steps; so a
     later run with the step count found repeats the same schedule. Only if the machine
-    becomes much slower is the plan shortened: a schedule that ends on time is worth
-    more than one that is cut off.
+    becomes much slower is the plan shortened, and lengthened if it then becomes much
+    faster again: a schedule that ends on time is worth more than one that is cut off,
+    or that leaves time unused.
 
     Args:
         budget_s: Seconds for everything, from `started` on.
@@ -164,7 +169,7 @@ class BudgetPlanner(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note when the step ended; plan, or shorten the plan."""
+        """Note when the step ended; plan, or change the plan."""
         self._ends.append(self._clock())
         if len(self._ends) < 3:
             return
@@ -182,7 +187,9 @@ class BudgetPlanner(pl.Callback):
                 self._set_plan(trainer, left_s, step_s)
         elif len(self._ends) > RECENT:
             rest_s = (self.plan.steps - done) * step_s
-            if rest_s > LATE * max(left_s, step_s):
+            is_late = rest_s > LATE * max(left_s, step_s)
+            is_early = rest_s < EARLY * left_s
+            if is_late or (is_early and done < LENGTHENED_UNTIL * self.plan.steps):
                 self._set_plan(trainer, left_s, step_s)
             self._ends = self._ends[-1:]
 

@@ -1,5 +1,6 @@
 """Segmentation as a Lightning module: crops to learn from, whole cases to judge by."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch
 from segx.errors import ConfigError
 from segx.geometry import Extent
+from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
 from segx.inference.runtimes.eager import TorchRuntime
 from segx.inference.tiled import predict_image, resize_probabilities
@@ -100,8 +102,12 @@ class SegmentationTask(Learner):
             device=self.device,
             channels_last=self.settings.channels_last,
         )
+        members = Members([Member(self.spec, runtime, Path("training"))])
         probabilities = predict_image(
-            runtime, image[0].float().cpu().numpy(), labels=self.labels, plan=self.plan
+            members.probabilities,
+            image[0].float().cpu().numpy(),
+            labels=self.labels,
+            plan=self.plan,
         )
         return decide(resize_probabilities(probabilities, extent), self.labels)
 

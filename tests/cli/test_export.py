@@ -108,7 +108,7 @@ def test_the_example_makes_the_same_masks_from_three_packages(
 ) -> None:
     path = str(folder / f"{model}.onnx")
     images = sorted((folder / "images").iterdir())
-    out = ["-o", str(tmp_path / "segx"), "--runtime", "onnx"]
+    out = ["-o", str(tmp_path / "segx"), "--runtime", "onnx", "--overlap", "0.125"]
     assert main(["predict", path, *map(str, images), *out]) == 0
     (tmp_path / "blocker.py").write_text(BLOCKER)
     allowed = "numpy,PIL,onnxruntime,google,flatbuffers,packaging,sympy,coloredlogs"

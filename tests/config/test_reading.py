@@ -52,6 +52,14 @@ def test_every_mistake_is_listed_at_once(tmp_path: Path) -> None:
     assert "model.head.dropout" in text
 
 
+@pytest.mark.parametrize("window", ["[250, -150]", "[0, 0]", "[0, .inf]", "[.nan, 1]"])
+def test_a_window_rises_and_is_finite(tmp_path: Path, window: str) -> None:
+    path = write(tmp_path, "data: {window: [-150, 250]}\n")
+    assert read_config(path).data.window == (-150, 250)
+    with pytest.raises(ConfigError, match="below the second"):
+        read_config(write(tmp_path, f"data: {{window: {window}}}\n"))
+
+
 def test_a_new_class_drops_the_options_of_the_old_one(tmp_path: Path) -> None:
     path = write(tmp_path, "model: {decoder: {name: UNet, dropout: 0.5}}\n")
     swapped = read_config(path, [("model.decoder", "FPN")])

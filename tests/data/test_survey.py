@@ -121,6 +121,16 @@ def test_nearly_constant_images_are_scaled_by_their_extremes(tmp_path: Path) -> 
     assert (found.low, found.high) == ((0,), (900,))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16])
+def test_a_window_takes_the_place_of_what_the_images_say(
+    tmp_path: Path, dtype: type
+) -> None:
+    write_deep(tmp_path, 10.0, dtype, ("train", "val"))
+    scale = look(tmp_path, window=[-150, 250]).intensity(mean=0.5, std=0.5)
+    assert (scale.low, scale.high) == ((-150,), (250,))
+    assert scale.source == "window from -150 to 250"
+
+
 def test_blank_training_images_are_refused(tmp_path: Path) -> None:
     write_deep(tmp_path, 1.0, np.uint16, ("train", "val"))
     blank = np.zeros((40, 40), np.uint16)

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from segx.artifact import Model
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
+from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 from segx.inference.runtimes import Runtime
+from segx.inference.tiled import Run
 from segx.labels import Labels
+from segx.masks.activation import to_probabilities
 from segx.scans.intensity import Intensity
 from segx.spec import ModelSpec
 
@@ -84,6 +87,11 @@ def model(
     return Model(nothing, spec, Path("runs/stub"))
 
 
+def run_of(runtime: Runtime, labels: Labels) -> Run:
+    """Probabilities of an engine's logits."""
+    return lambda tiles: to_probabilities(runtime.run(tiles), labels, axis=1)
+
+
 def predictor_with(
     stub: Model,
     runtime: Runtime,
@@ -96,4 +104,5 @@ def predictor_with(
     plan = TilePlan.from_config(
         stub.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
     )
-    return Predictor(stub.spec, runtime, source=stub.source, plan=plan)
+    member = Member(stub.spec, runtime, stub.source)
+    return Predictor(Members([member]), plan=plan)

@@ -17,12 +17,39 @@ _OUT = Path("out")
         ("a.bmp", "a.png"),
         ("a.tif", "a.tif"),
         ("deep/a.b.TIFF", "a.b.tiff"),
+        ("a.b.NII.GZ", "a.b.nii.gz"),
+        ("a.nii", "a.nii"),
+        ("a.nrrd", "a.nrrd"),
+        ("a.nhdr", "a.nrrd"),
+        ("a.mha", "a.mha"),
+        ("a.mhd", "a.mha"),
+        ("a.ome.tif", "a.ome.tif"),
+        ("a.b.OME.TIFF", "a.b.ome.tiff"),
+        ("a.svs", "a.ome.tif"),
+        ("a.b.ndpi", "a.b.ome.tif"),
+        ("a.zarr", "a.ome.zarr"),
+        ("a.ome.zarr", "a.ome.zarr"),
     ],
 )
 def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
     plan = OutputPlan.of(Path(source), _OUT)
-    overlay = f"{Path(mask).stem}_overlay.png"
-    assert plan == OutputPlan(_OUT / mask, _OUT / overlay)
+    assert plan.mask == _OUT / mask
+    stem = Path(mask.removesuffix(".gz")).stem.removesuffix(".ome")
+    assert plan.overlay == _OUT / f"{stem}_overlay.png"
+
+
+def test_masks_of_dicom_are_dicom_and_named_after_the_folder_or_file(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "1.2.840.7"
+    folder.mkdir()
+    names = {"slice.IMA": "slice", "IM-0001": "IM-0001", "1.2.3": "1.2.3"}
+    for name in names:
+        (folder / name).write_bytes(bytes(128) + b"DICM")
+    assert OutputPlan.of(folder, _OUT).mask == _OUT / "1.2.840.7.dcm"
+    for name, stem in names.items():
+        plan = OutputPlan.of(folder / name, _OUT)
+        assert plan == OutputPlan(_OUT / f"{stem}.dcm", stem)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +59,7 @@ def test_outputs_are_named_after_the_scan(source: str, mask: str) -> None:
         ["a.jpg", "a.png"],
         ["a.png", "A.png"],
         ["a.png", "a.tif"],
+        ["a.nii.gz", "a.png"],
         ["a.png", "a_overlay.png"],
         ["out/a.png"],
     ],

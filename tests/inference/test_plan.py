@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from hypothesis import strategies as st
 from segx.config import InferenceConfig
 from segx.errors import TilingError
 from segx.geometry import Extent
-from segx.inference.plan import TilePlan
+from segx.inference.plan import LARGEST_TILE, OVERLAP_PX, TilePlan
 
 sides = st.integers(1, 2000)
 
@@ -25,6 +27,26 @@ def test_what_is_asked_for_takes_the_place_of_the_models_own() -> None:
     assert TilePlan.from_config(config) == TilePlan(256, 0.5, "hann", 4)
     changed = TilePlan.from_config(config, tile=64, overlap=0.0, batch_size=1)
     assert changed == TilePlan(64, 0.0, "hann", 1)
+
+
+def test_left_to_itself_a_plan_computes_no_more_than_one_with_fixed_tiles() -> None:
+    scan = Extent(4096, 4096)
+    own, fixed = (plan.tiling(scan) for plan in (TilePlan(), TilePlan(512, 0.25)))
+    pixels = [len(each.tiles) * each.tile.pixels for each in (own, fixed)]
+    assert 1.5 * pixels[0] < pixels[1]
+
+
+@given(sides, sides)
+def test_tiles_that_are_chosen_suit_the_network_and_overlap(
+    rows: int, cols: int
+) -> None:
+    frame, tile, tiles = TilePlan().tiling(Extent(rows, cols))
+    assert tile.rows % 32 == tile.cols % 32 == 0
+    assert max(tile.rows, tile.cols) <= LARGEST_TILE
+    assert max(item.bottom for item in tiles) == frame.rows
+    tops = sorted({item.top for item in tiles})
+    shared = min(OVERLAP_PX, tile.rows // 4)
+    assert all(top + tile.rows - after >= shared for top, after in pairwise(tops))
 
 
 @pytest.mark.parametrize(

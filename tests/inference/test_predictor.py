@@ -15,8 +15,9 @@ from segx.config import EncoderConfig, InferenceConfig
 from segx.errors import ModelError, ScanError
 from segx.geometry import Extent
 from segx.inference.loading import load, predictor_of
-from segx.inference.outputs import Outcome
+from segx.inference.outputs import Outcome, Wanted
 from segx.inference.predictor import Predictor
+from segx.inference.writer import predict_file, predict_files
 from segx.scans.files import open_scan
 from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
@@ -86,14 +87,14 @@ def test_masks_keep_the_size_of_the_scan(
     _save(source, _picture(*shape))
     count = labels.logits  # type: ignore[attr-defined]
     predictor = predictor_with(model(labels), Constant((1.0,) * count))  # type: ignore[arg-type]
-    written = predictor.predict_to(source, tmp_path / "out")
+    written = predict_file(predictor, source, tmp_path / "out")
     for path in written.masks:
         with open_scan(path, as_mask=True) as mask:
             assert mask.extent == Extent(*shape)
     assert written.overlay is not None
     with Image.open(written.overlay) as overlay:
         assert overlay.size == (shape[1], shape[0])
-    assert len(list((tmp_path / "out").iterdir())) == len(written.masks) + 1
+    assert len(_visible(tmp_path / "out")) == len(written.paths)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])
@@ -104,7 +105,7 @@ def test_a_file_an_array_and_a_written_mask_agree(tmp_path: Path, suffix: str) -
     mask = predictor.predict(source)
     with open_scan(source) as scan:
         assert np.array_equal(predictor.predict(scan.read_all()), mask)
-    (path,) = predictor.predict_to(str(source), tmp_path / "out").masks
+    (path,) = predict_file(predictor, str(source), tmp_path / "out").masks
     assert path.name == ("scan.tif" if suffix == "tif" else "scan.png")
     with open_scan(path, as_mask=True) as written:
         assert np.array_equal(written.read_all()[..., 0], mask)
@@ -160,8 +161,8 @@ def test_an_error_while_predicting_leaves_no_mask_and_an_old_one_intact(
         if content is not None:
             (out / "scan.png").write_bytes(content)
         with pytest.raises(KeyboardInterrupt):
-            predictor_with(model(THREE), Breaking()).predict_to(source, out)
-        left = {path.name: path.read_bytes() for path in out.iterdir()}
+            predict_file(predictor_with(model(THREE), Breaking()), source, out)
+        left = {path.name: path.read_bytes() for path in _visible(out)}
         assert left == ({} if content is None else {"scan.png": content})
 
 
@@ -176,30 +177,52 @@ def test_one_bad_file_does_not_stop_the_others(
     bad.write_bytes(bad.read_bytes()[:2000])
     seen: list[Outcome] = []
     with caplog.at_level(logging.WARNING):
-        outcomes = _three().predict_folder([scans], out, on_done=seen.append)
+        outcomes = predict_files(_three(), [scans], out, on_done=seen.append)
     assert outcomes == seen
     assert [outcome.source.name for outcome in outcomes] == ["a.png", "b.png", "c.png"]
     assert [outcome.error is None for outcome in outcomes] == [True, False, True]
     assert str(bad) in str(outcomes[1].error)
     assert str(bad) in caplog.text
-    names = ["a.png", "a_overlay.png", "c.png", "c_overlay.png"]
-    assert sorted(path.name for path in out.iterdir()) == names
+    names = [
+        f"{stem}{end}" for stem in "ac" for end in (".json", ".png", "_overlay.png")
+    ]
+    assert sorted(path.name for path in _visible(out)) == names
+
+
+def test_a_dicom_series_gets_one_segmentation(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from tests.scans.dicoms import stored, write_series
+
+    volume = stored((3, 20, 30), dtype="u2", bits=12)
+    series = write_series(tmp_path / "in" / "liver", volume, BitsStored=12)
+    scale = Intensity.from_window(0, 4095, 3, mean=0, std=1)
+    predictor = predictor_with(model(THREE, intensity=scale), Brightness())
+    (outcome,) = predict_files(predictor, [tmp_path / "in"], tmp_path / "out")
+    assert outcome.written is not None
+    assert outcome.source == series
+    assert outcome.written.masks == (tmp_path / "out" / "liver.dcm",)
+    with open_scan(tmp_path / "out" / "liver.dcm", as_mask=True) as scan:
+        found = [scan.read_all(plane=plane)[..., 0] for plane in range(3)]
+    assert np.array_equal(found, predictor.predict(series))
 
 
 def test_overlays_can_be_left_out(tmp_path: Path) -> None:
     _save(tmp_path / "a.png", _picture())
-    (outcome,) = _three().predict_folder(
-        [str(tmp_path / "a.png")], str(tmp_path / "out"), overlay=False
+    (outcome,) = predict_files(
+        _three(),
+        [str(tmp_path / "a.png")],
+        str(tmp_path / "out"),
+        wanted=Wanted(overlay=False),
     )
     assert outcome.written is not None
     assert outcome.written.overlay is None
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    assert [path.name for path in _visible(tmp_path / "out")] == ["a.json", "a.png"]
 
 
 def test_a_prediction_never_writes_over_its_scan(tmp_path: Path) -> None:
     _save(tmp_path / "a.png", _picture())
     with pytest.raises(ScanError, match="written over"):
-        _three().predict_to(tmp_path / "a.png", tmp_path)
+        predict_file(_three(), tmp_path / "a.png", tmp_path)
 
 
 def test_tile_overlap_and_batch_size_take_the_place_of_the_models_own() -> None:
@@ -266,6 +289,10 @@ def test_inference_knows_no_lightning() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 def _save(path: Path, pixels: np.ndarray) -> None:

@@ -51,6 +51,18 @@ def write_every_format(folder: Path) -> dict[str, Path]:
                 rowsperstrip=None if tile else 7,
                 photometric="rgb",
             )
+    files["pyramidal tiff"] = folder / "pyramid.tif"
+    with tifffile.TiffWriter(files["pyramidal tiff"]) as writer:
+        layout = {"photometric": "rgb", "tile": (16, 16), "compression": "zlib"}
+        writer.write(picture, subifds=1, **layout)
+        writer.write(picture[::2, ::2], subfiletype=1, **layout)
+    files["stacked tiff"] = folder / "stack.ome.tif"
+    tifffile.imwrite(
+        files["stacked tiff"],
+        np.stack([picture, picture[::-1]]),
+        photometric="rgb",
+        metadata={"axes": "ZYXS"},
+    )
     files["paged tiff"] = folder / "pages.ome.tif"
     planes = np.moveaxis(picture, 2, 0).copy()
     tifffile.imwrite(

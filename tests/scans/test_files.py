@@ -68,8 +68,10 @@ def _read_or_refuse(path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of odd EXIF data
         with contextlib.suppress(SegxError), open_scan(path) as scan:
-            shape = scan.read_all().shape
-            assert shape == (scan.extent.rows, scan.extent.cols, scan.channels)
+            for level, extent in enumerate(scan.levels):
+                whole, last = Region.whole(extent), scan.planes - 1
+                shape = scan.read(whole, plane=last, level=level).shape
+                assert shape == (extent.rows, extent.cols, scan.channels)
 
 
 def test_suffixes_are_read_in_any_case(tmp_path: Path) -> None:
@@ -95,6 +97,15 @@ def test_folders_are_listed_sorted_once_and_without_strangers(tmp_path: Path) ->
     (tmp_path / "folder.png").mkdir()
     found = scan_files([tmp_path / "c.jpg", tmp_path])
     assert [path.name for path in found] == ["c.jpg", "a.TIF", "b.png"]
+
+
+def test_folders_of_folders_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "a.ome.zarr").mkdir()
+    (tmp_path / "folder.svs").mkdir()
+    for name in ("b.OME.TIF", "c.svs", "file.zarr"):
+        (tmp_path / name).touch()
+    found = [path.name for path in scan_files([tmp_path])]
+    assert found == ["a.ome.zarr", "b.OME.TIF", "c.svs"]
 
 
 def test_paths_that_name_no_image_are_refused(tmp_path: Path) -> None:
@@ -126,20 +137,31 @@ def test_real_pictures_are_read_and_broken_ones_refused(
     shared_data: Callable[[str], Path],
 ) -> None:
     formats = shared_data("formats")
-    refused = {"unopenable.tiff", "brain_t1post_uint16_stack.tif"}
-    refused |= {"isbi2012_train_volume_uint8_stack.tif"}
+    refused = {"unopenable.tiff", "unreadable.svs"}
     paths = [
         *formats.rglob("*.tif*"),
         *formats.rglob("*.png"),
+        *formats.rglob("*.svs"),
         *sorted(shared_data("drive").rglob("*.tif"))[:3],
         *sorted(shared_data("isic_skin_fullres").rglob("*.jpg"))[:1],
     ]
     for path in paths:
+        if path.suffix == ".svs":
+            pytest.importorskip("openslide", reason="needs the extra wsi")
         if path.name in refused:
             with pytest.raises(ScanError, match=path.name):
-                open_scan(path)
-            continue
-        with open_scan(path) as scan:
-            extent = scan.extent
-            middle = Region(extent.rows // 3, extent.cols // 3, extent.rows // 2, 5)
-            assert np.array_equal(scan.read(middle), scan.read_all()[middle.slices])
+                _read_at_every_level(path)
+        else:
+            _read_at_every_level(path)
+
+
+def _read_at_every_level(path: Path) -> None:
+    """A region of each plane and level is a cut from the whole."""
+    with open_scan(path) as scan:
+        for level, extent in enumerate(scan.levels):
+            rows = max(1, extent.rows // 2)
+            middle = Region(extent.rows // 3, extent.cols // 3, rows, 5)
+            for plane in range(scan.planes):
+                whole = scan.read(Region.whole(extent), plane=plane, level=level)
+                part = scan.read(middle, plane=plane, level=level)
+                assert np.array_equal(part, whole[middle.slices])

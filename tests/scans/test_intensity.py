@@ -61,6 +61,7 @@ def test_each_channel_has_its_own_scale_mean_and_std() -> None:
     [
         Intensity.from_percentiles([0.1], [99.7], mean=0.485, std=0.229),
         Intensity.for_dtype(np.uint16, 3, mean=(0.4, 0.5, 0.6), std=0.5),
+        Intensity.from_window(-150, 250, 2, mean=0.5, std=(0.5, 0.2)),
     ],
 )
 def test_a_scale_survives_json(scale: Intensity) -> None:
@@ -85,6 +86,18 @@ def test_a_range_of_one_type_refuses_images_of_another() -> None:
         scale(np.full((4, 4, 1), 1000, np.uint16), source=_SOURCE)
     measured = Intensity.from_percentiles([0], [9], mean=0.5, std=0.5)
     assert measured.unit(np.full((4, 4, 1), 1000, np.uint16)).min() == 1
+
+
+@given(st.integers(-2000, 2000), st.integers(1, 4000), st.integers(1, 3))
+def test_a_window_is_for_values_of_every_type_and_clips_outside(
+    low: int, width: int, channels: int
+) -> None:
+    scale = Intensity.from_window(low, low + width, channels, mean=0, std=1)
+    values = np.array([low - 9, low, low + width, low + width + 9])
+    for dtype in (np.int16, np.int32, np.float32):
+        pixels = np.repeat(values[np.newaxis, :, np.newaxis], channels, axis=2)
+        unit = scale.unit(pixels.astype(dtype))
+        assert unit[0].tolist() == [[value] * channels for value in (0, 0, 1, 1)]
 
 
 def test_an_image_is_not_changed_by_scaling() -> None:

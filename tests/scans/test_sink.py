@@ -1,4 +1,5 @@
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,19 @@ _LAYERS = Labels("multilabel", ("a", "b"))
 _SCAN = ArrayScan(np.zeros((10, 7), np.uint8))
 _HALF = np.ones((5, 7), np.uint8)
 
-targets = pytest.mark.parametrize("name", ["mask.png", "mask.tif"])
+targets = pytest.mark.parametrize(
+    "name",
+    [
+        "mask.png",
+        "mask.tif",
+        pytest.param(
+            "mask.nii.gz",
+            marks=pytest.mark.skipif(
+                not find_spec("SimpleITK"), reason="volumes need segx[volumes]"
+            ),
+        ),
+    ],
+)
 
 
 @targets

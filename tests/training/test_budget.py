@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from segx.errors import ConfigError
 from segx.training.budget import (
+    BudgetPlanner,
+    Plan,
     parse_budget,
     plan_steps,
 )
@@ -49,3 +51,46 @@ def test_a_time_is_read(text: str, seconds: float) -> None:
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--budget"):
         parse_budget(text)
+
+
+class _Machine:
+    """A clock that each step moves on, and the trainer that counts the steps."""
+
+    def __init__(self, seconds: list[float]) -> None:
+        self.seconds = iter(seconds)
+        self.now = 0.0
+        self.global_step = 0
+        self.plans: list[Plan] = []
+
+    def train(self, budget_s: float) -> float:
+        """Make steps until the plan says that it is over; the seconds that it took."""
+        planner = BudgetPlanner(
+            budget_s,
+            started=0.0,
+            warmup_steps=10,
+            validation_steps=0.0,
+            on_plan=lambda _, plan: self.plans.append(plan),
+            clock=lambda: self.now,
+        )
+        while not self.plans or self.global_step < self.plans[-1].steps:
+            self.now += next(self.seconds)
+            self.global_step += 1
+            planner.on_train_batch_end(self, None, None, None, 0)  # type: ignore[arg-type]
+        return self.now
+
+
+def test_a_steady_machine_is_planned_for_once() -> None:
+    machine = _Machine([0.7] * 1000)
+    assert 285 <= machine.train(300) <= 300
+    assert len(machine.plans) == 1
+
+
+def test_a_machine_that_becomes_slow_ends_on_time() -> None:
+    machine = _Machine([0.7] * 60 + [2.1] * 1000)
+    assert 240 <= machine.train(300) <= 330
+
+
+def test_a_machine_that_was_slow_for_a_while_uses_its_time() -> None:
+    machine = _Machine([0.7] * 40 + [2.1] * 30 + [0.7] * 1000)
+    assert 255 <= machine.train(300) <= 315
+    assert len(machine.plans) >= 3

@@ -1,0 +1,59 @@
+"""How far a prediction is: pixels done, pixels a second, time that is left."""
+
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import TimeRemainingColumn as TimeLeft
+from rich.text import Text
+
+from segx.cli.console import messages
+
+__all__ = ["ScanProgress"]
+
+_MEGA = 1e6
+
+
+class ScanProgress(Progress):
+    """One bar, for the scan that is being predicted.
+
+    Args:
+        scans: Number of scans.
+    """
+
+    def __init__(self, scans: int) -> None:
+        super().__init__(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            _Pixels(),
+            TimeLeft(),
+            console=messages,
+            transient=True,
+        )
+        self._scans = scans
+        self._done = 0
+        self._bar = self.add_task("", total=None)
+        self._scan: Path | None = None
+
+    def show_rows(self, scan: Path, done: int, total: int) -> None:
+        """A scan has so many pixels finished, of so many."""
+        if scan != self._scan:
+            self._scan = scan
+            number = f"{self._done + 1}/{self._scans} " if self._scans > 1 else ""
+            self.reset(self._bar, total=total, description=f"{number}{scan.name}")
+        self.update(self._bar, completed=done)
+
+    def count(self, *_outcome: object) -> None:
+        """A scan is done, or has failed."""
+        self._done += 1
+
+
+class _Pixels(ProgressColumn):
+    """Such as ``12.1/16.8 Mpx, 1.9 Mpx/s``."""
+
+    def render(self, task: Task) -> Text:
+        """The pixels of a task."""
+        if task.total is None:
+            return Text("")
+        speed = task.speed or 0.0
+        done, total = task.completed / _MEGA, task.total / _MEGA
+        return Text(f"{done:.1f}/{total:.1f} Mpx, {speed / _MEGA:.1f} Mpx/s")

@@ -1,0 +1,132 @@
+"""What has been predicted already: never twice, and never half."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from segx.atomic import sha256, write_text
+
+__all__ = ["Entry", "Journal"]
+
+_FOLDER = ".segx"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A scan whose outputs are there, whole.
+
+    Args:
+        scan: Name of the scan.
+        key: Digest of everything that the outputs depend on.
+        about: Engine, device and precision that were used.
+        seconds: Time that the prediction took.
+        outputs: SHA-256 of each file that was written, by its name.
+    """
+
+    scan: str
+    key: str
+    about: str
+    seconds: float
+    outputs: dict[str, str]
+
+
+class Journal:
+    """The folder ``.segx`` beside the outputs.
+
+    It holds an entry for each finished scan, and the spools of those that are not.
+
+    Args:
+        out: Folder of the outputs.
+        settings: All that the outputs depend on beside the scan: digests of the models,
+            plan, engine, what is to be written.
+    """
+
+    def __init__(self, out: Path, *, settings: object) -> None:
+        self._out = out
+        self._folder = out / _FOLDER
+        self._settings = json.dumps(settings, sort_keys=True, default=str)
+
+    @property
+    def settings_digest(self) -> str:
+        """SHA-256 of the settings."""
+        return hashlib.sha256(self._settings.encode()).hexdigest()
+
+    @property
+    def engines(self) -> str | None:
+        """The engines that these settings were run with before, if they were."""
+        try:
+            return self._engines_file.read_text(encoding="utf-8").strip()
+        except OSError:
+            return None
+
+    def settle(self, engines: str) -> None:
+        """Note the engines, so that what is resumed is computed alike."""
+        write_text(self._engines_file, f"{engines}\n")
+
+    def key(self, scan: Path) -> str:
+        """Digest of a scan's bytes and of the settings."""
+        digest = hashlib.sha256(f"{_FORMAT} {self._settings}".encode())
+        for file in _files_of(scan):
+            digest.update(f"{file.name} {sha256(file)}".encode())
+        return digest.hexdigest()
+
+    def spool(self, scan: Path, key: str, kind: str) -> Path:
+        """Where the finished rows of a scan are kept until it is done."""
+        return self._folder / f"{scan.name}.{key[:16]}.{kind}.spool"
+
+    def find(self, scan: Path, key: str) -> Entry | None:
+        """The entry of a scan whose outputs are all there as they were written."""
+        try:
+            values = json.loads(self._entry_file(scan).read_text(encoding="utf-8"))
+            entry = Entry(**values)
+        except (OSError, ValueError, TypeError):
+            return None  # no entry, or one of another version: predict again
+        if entry.key != key:
+            return None
+        for name, digest in entry.outputs.items():
+            output = self._out / name
+            if not output.is_file() or sha256(output) != digest:
+                return None
+        return entry
+
+    def finish(
+        self,
+        scan: Path,
+        key: str,
+        *,
+        about: str,
+        seconds: float,
+        outputs: Sequence[Path],
+    ) -> None:
+        """Enter a scan, and remove its spools and those of other settings."""
+        written = {
+            file.relative_to(self._out).as_posix(): sha256(file)
+            for output in outputs
+            for file in _files_of(output)
+        }
+        entry = Entry(scan.name, key, about, round(seconds, 3), written)
+        write_text(self._entry_file(scan), json.dumps(asdict(entry), indent=1) + "\n")
+        for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
+            left.unlink(missing_ok=True)
+
+    @property
+    def _engines_file(self) -> Path:
+        return self._folder / f"{self.settings_digest[:16]}.engines"
+
+    def _entry_file(self, scan: Path) -> Path:
+        return self._folder / f"{scan.name}.json"
+
+
+def _files_of(path: Path) -> list[Path]:
+    """A file, or all files of a folder that is one scan."""
+    if not path.is_dir():
+        return [path]
+    return sorted(item for item in path.rglob("*") if item.is_file())
+
+
+def _escaped(name: str) -> str:
+    """A name in which a glob pattern finds nothing special."""
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in name)

@@ -1,0 +1,172 @@
+"""The networks of a prediction: one, or several whose probabilities are averaged."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.errors import ModelError
+from segx.inference.parity import checked
+from segx.inference.runtimes import Runtime
+from segx.inference.views import VIEWS, Views, seen, unseen
+from segx.labels import Labels
+from segx.masks.activation import softmax, to_probabilities
+from segx.spec import ModelSpec
+
+__all__ = ["Member", "Members"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trained network, ready to run.
+
+    Args:
+        spec: What the model is.
+        runtime: The engine, with the network in it.
+        source: Where it came from; errors name it.
+        digest: SHA-256 of its weights; empty where there is no file.
+        reference: The same network in float32, which a faster engine is held against;
+            None where there is nothing to compare.
+    """
+
+    spec: ModelSpec
+    runtime: Runtime
+    source: Path
+    digest: str = ""
+    reference: Runtime | None = None
+
+
+class Members:
+    """Networks that see the same pixels, each on its own intensity scale.
+
+    Args:
+        members: One or more, such as the folds of a cross-validation.
+        views: Test-time flips and turns, see `VIEWS`.
+
+    Raises:
+        ModelError: If the members differ in what they read or in what they tell apart.
+    """
+
+    def __init__(self, members: Sequence[Member], *, views: Views = "none") -> None:
+        if not members:
+            raise ModelError("No model was given. Give one or more.")
+        for member in members:
+            _refuse_unlike(member, members[0])
+        self.members = tuple(members)
+        self.views = VIEWS[views]
+        scales = dict.fromkeys(member.spec.intensity for member in members)
+        self._scales = tuple(scales)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What all members have in common, and the first one's own."""
+        return self.members[0].spec
+
+    @property
+    def about(self) -> str:
+        """The engines, each once."""
+        return ", ".join(dict.fromkeys(item.runtime.about for item in self.members))
+
+    def check(self, tiles: NDArray[np.float32]) -> None:
+        """Give up engines that decide otherwise than their references; see `checked`.
+
+        Args:
+            tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
+        """
+        self.members = tuple(
+            replace(
+                member,
+                runtime=checked(
+                    member.runtime,
+                    member.reference,
+                    self._own(member, tiles),
+                    member.spec.labels,
+                ),
+            )
+            if member.reference is not None
+            else member
+            for member in self.members
+        )
+
+    def fall_back(self) -> None:
+        """Take the references, as an earlier check did."""
+        self.members = tuple(
+            replace(member, runtime=member.reference or member.runtime)
+            for member in self.members
+        )
+
+    def normalise(self, pixels: NDArray[Any], *, source: Path) -> NDArray[np.float32]:
+        """Scale stored values as the members read them.
+
+        Args:
+            pixels: Stored values, shape (rows, cols, channels).
+            source: What an error calls the scan.
+
+        Returns:
+            Shape (scales * channels, rows, cols): one image for each scale that the
+            members differ in, usually one.
+        """
+        images = [scale(pixels, source=source) for scale in self._scales]
+        stacked = images[0] if len(images) == 1 else np.concatenate(images, axis=2)
+        return np.moveaxis(stacked, 2, 0)
+
+    def probabilities(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean over members and views.
+
+        Args:
+            tiles: What `normalise` gave, shape (n, scales * channels, rows, cols).
+
+        Returns:
+            Shape (n, classes, rows, cols), in [0, 1].
+        """
+        total: NDArray[np.float32] | None = None
+        for member in self.members:
+            image = self._own(member, tiles)
+            labels = _labels_of(member)
+            for view in self.views:
+                logits = member.runtime.run(seen(image, view) if view else image)
+                found = to_probabilities(logits, labels, axis=1)
+                found = unseen(found, view) if view else found
+                total = found if total is None else np.add(total, found, out=total)
+        if total is None:
+            raise ModelError("No model was given. Give one or more.")
+        count = len(self.members) * len(self.views)
+        return total if count == 1 else total / np.float32(count)
+
+    def classes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities of whole images, shape (n, classes): the mean likewise."""
+        found = [
+            softmax(member.runtime.run(seen(self._own(member, images), view)), axis=1)
+            for member in self.members
+            for view in self.views
+        ]
+        return np.asarray(np.mean(found, axis=0), np.float32)
+
+    def _own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The channels on a member's own scale."""
+        if len(self._scales) == 1:
+            return tiles
+        place = self._scales.index(member.spec.intensity) * member.spec.in_channels
+        return np.ascontiguousarray(tiles[:, place : place + member.spec.in_channels])
+
+
+def _labels_of(member: Member) -> Labels:
+    if member.spec.labels is None:
+        raise ModelError(
+            f"{member.source} classifies images; it makes no masks. Use classify."
+        )
+    return member.spec.labels
+
+
+def _refuse_unlike(member: Member, first: Member) -> None:
+    """Members must read the same pixels and tell the same classes apart."""
+    for key in ("task", "in_channels", "neighbours", "labels", "class_names", "resize"):
+        ours, theirs = getattr(member.spec, key), getattr(first.spec, key)
+        if ours != theirs:
+            raise ModelError(
+                f"{member.source} and {first.source} can't be averaged: their {key} "
+                f"are {ours} and {theirs}. Give models of one data set and one config."
+            )

@@ -1,0 +1,172 @@
+"""From finished rows to the files of one scan: mask, overlay, polygons, numbers."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.geometry import Region
+from segx.inference.outputs import OutputPlan, PredictedFile, Wanted
+from segx.inference.predictor import Predictor
+from segx.inference.sketch import Sketch
+from segx.inference.spool import Spool
+from segx.inference.summary import (
+    Method,
+    PixelCounter,
+    pixel_size,
+    summarise_scan,
+    write_summary,
+)
+from segx.masks.cleaning import clean
+from segx.masks.uncertainty import entropy
+from segx.scans.files import create_mask, mask_files
+from segx.scans.overlay import write_png
+from segx.scans.polygons import Polygons
+from segx.scans.scan import Scan
+from segx.scans.sink import MaskSink
+from segx.scans.value_tiff import write_values
+
+__all__ = ["Finished", "result_files", "write_results"]
+
+# Rows that are read from a spool at once.
+_BLOCK_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A scan all of whose rows are finished.
+
+    Args:
+        scan: The scan.
+        mask: Ids, or layers, as they were decided.
+        maps: Probabilities, where they are wanted.
+        room: Where a second spool may be made.
+    """
+
+    scan: Scan
+    mask: Spool
+    maps: Spool | None
+    room: Path
+
+
+def result_files(
+    plan: OutputPlan, wanted: Wanted, predictor: Predictor, *, is_new: bool = True
+) -> PredictedFile:
+    """The files that `write_results` makes."""
+    extras = {
+        plan.summary: True,
+        plan.polygons: wanted.polygons,
+        plan.probabilities: wanted.probabilities,
+        plan.uncertainty: wanted.uncertainty,
+    }
+    return PredictedFile(
+        mask_files(plan.mask, predictor.labels),
+        plan.overlay if wanted.overlay else None,
+        tuple(path for path, is_wanted in extras.items() if is_wanted),
+        is_new,
+    )
+
+
+def write_results(
+    finished: Finished,
+    plan: OutputPlan,
+    wanted: Wanted,
+    *,
+    predictor: Predictor,
+    method: Method,
+) -> None:
+    """Clean the mask as the model says, and write all that is wanted.
+
+    Args:
+        finished: The scan.
+        plan: Where to.
+        wanted: What beside the mask.
+        predictor: What predicted it.
+        method: How, for the summary.
+    """
+    scan, labels = finished.scan, predictor.labels
+    mask, components = finished.mask, None
+    if predictor.spec.cleaning.changes:
+        mask = Spool(finished.room, row_shape=mask.row_shape, dtype=np.uint8)
+        mask.resize(finished.mask.rows)
+        components = clean(
+            finished.mask.planes(scan.planes),
+            predictor.spec.cleaning,
+            labels=labels,
+            out=mask.planes(scan.planes),
+            pixel_size=pixel_size(scan),
+        )
+    pixels = _write_mask(scan, mask, plan, wanted, predictor=predictor)
+    if wanted.overlay:
+        write_png(plan.overlay, _overlay(scan, mask, predictor))
+    if finished.maps is not None:
+        _write_maps(scan, finished.maps, plan, wanted, predictor=predictor)
+    summary = summarise_scan(
+        scan, method, labels=labels, pixels=pixels, components=components
+    )
+    write_summary(plan.summary, summary)
+    if mask is not finished.mask:
+        mask.remove()
+
+
+def _write_mask(
+    scan: Scan, mask: Spool, plan: OutputPlan, wanted: Wanted, *, predictor: Predictor
+) -> tuple[int, ...]:
+    """Write the mask and its polygons; return the pixels of each class."""
+    labels = predictor.labels
+    counter = PixelCounter(labels)
+    with ExitStack() as opened:
+        mask_file = create_mask(plan.mask, like=scan, labels=labels)
+        sinks: list[MaskSink] = [opened.enter_context(mask_file)]
+        if wanted.polygons:
+            scale = scan.level0_scale
+            polygons = Polygons(plan.polygons, like=scan, labels=labels, scale=scale)
+            sinks.append(opened.enter_context(polygons))
+        for plane, region in _blocks(scan):
+            first = plane * scan.extent.rows + region.top
+            ids = mask.read(first, region.rows)
+            counter.add(ids)
+            for sink in sinks:
+                sink.write(region, ids, plane=plane)
+    return counter.pixels
+
+
+def _overlay(scan: Scan, mask: Spool, predictor: Predictor) -> NDArray[np.uint8]:
+    """The plane in the middle with its mask."""
+    middle = scan.planes // 2
+    intensity = predictor.spec.intensity
+    sketch = Sketch(scan.extent, labels=predictor.labels, intensity=intensity)
+    for plane, region in _blocks(scan):
+        if plane == middle:
+            first = plane * scan.extent.rows + region.top
+            pixels = predictor.pixels(scan, plane, region)
+            sketch.add(region, pixels, mask.read(first, region.rows))
+    return sketch.draw()
+
+
+def _write_maps(
+    scan: Scan, maps: Spool, plan: OutputPlan, wanted: Wanted, *, predictor: Predictor
+) -> None:
+    labels = predictor.labels
+    names = labels.foreground if labels.kind == "binary" else labels.names
+
+    def uncertainty(first: int, count: int) -> NDArray[np.float32]:
+        values = np.moveaxis(maps.read(first, count), 2, 0).astype(np.float32)
+        return entropy(values, labels)[..., np.newaxis]
+
+    if wanted.probabilities:
+        write_values(plan.probabilities, maps.read, like=scan, names=names)
+    if wanted.uncertainty:
+        write_values(plan.uncertainty, uncertainty, like=scan, names=("uncertainty",))
+
+
+def _blocks(scan: Scan) -> Iterator[tuple[int, Region]]:
+    """Blocks of rows of full width: plane by plane, from the top."""
+    extent = scan.extent
+    for plane in range(scan.planes):
+        for top in range(0, extent.rows, _BLOCK_ROWS):
+            rows = min(_BLOCK_ROWS, extent.rows - top)
+            yield plane, Region(top, 0, rows, extent.cols)

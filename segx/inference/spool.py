@@ -1,0 +1,81 @@
+"""Finished rows on disk: what a prediction that was killed goes on from."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["Spool"]
+
+
+class Spool:
+    """A file of rows, plane after plane, that grows as they are finished.
+
+    Rows count once they are whole and on the disk; what a killed process left of a
+    further row is cut off.
+
+    Args:
+        path: The file; what an earlier process wrote to it is kept.
+        row_shape: Shape of one row, such as (cols,) or (cols, classes).
+        dtype: Type of the values.
+    """
+
+    def __init__(
+        self, path: Path, *, row_shape: tuple[int, ...], dtype: DTypeLike
+    ) -> None:
+        self.path = path
+        self.row_shape = row_shape
+        self._dtype = np.dtype(dtype)
+        self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")
+        self.resize(self.rows)
+
+    @property
+    def rows(self) -> int:
+        """Number of whole rows."""
+        return self._file.seek(0, os.SEEK_END) // self._row_bytes
+
+    def resize(self, rows: int) -> None:
+        """Have `rows` rows: cut off what follows, or fill up with zeros."""
+        self._file.truncate(rows * self._row_bytes)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows, shape (n, *row_shape), and wait until they are on the disk."""
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def read(self, first: int, count: int) -> NDArray[Any]:
+        """Rows, shape (count, *row_shape); not to be written to."""
+        self._file.seek(first * self._row_bytes)
+        data = self._file.read(count * self._row_bytes)
+        return np.frombuffer(data, self._dtype).reshape(-1, *self.row_shape)
+
+    def planes(self, count: int) -> NDArray[Any]:
+        """All rows as so many planes, on the disk: (planes, rows, *row_shape)."""
+        shape = (count, self.rows // count, *self.row_shape)
+        return np.memmap(self.path, self._dtype, "r+", shape=shape)
+
+    def remove(self) -> None:
+        """Let go of the file and delete it."""
+        self.close()
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the file; it stays."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

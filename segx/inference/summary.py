@@ -1,0 +1,220 @@
+"""What was found in one scan and how: the JSON beside its mask."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import segx
+from segx.atomic import write_text
+from segx.inference.plan import TilePlan
+from segx.labels import Labels
+from segx.scans.damage import writing
+from segx.scans.scan import Scan
+
+__all__ = [
+    "ClassCount",
+    "Method",
+    "PixelCounter",
+    "ScanSummary",
+    "pixel_size",
+    "summarise_scan",
+    "write_summary",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How much of a scan belongs to one class.
+
+    Args:
+        name: Name of the class.
+        pixels: Number of pixels, or of voxels.
+        share: Their share of all pixels, 0 … 1.
+        area_mm2: Their area; None for volumes, or where the pixels' size is unknown.
+        volume_mm3: Their volume; None for single planes, or where it is unknown.
+        components: Number of connected components; None where nothing was cleaned.
+    """
+
+    name: str
+    pixels: int
+    share: float
+    area_mm2: float | None
+    volume_mm3: float | None
+    components: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """How a mask was made: all that its pixels depend on.
+
+    The number of tiles that run at once is left out, for nothing depends on it; so is
+    the time, for the same mask shall have the same bytes beside it.
+
+    Args:
+        model: Where the model was loaded from.
+        model_sha256: Digest of its weights.
+        config_sha256: Digest of what it was told.
+        runtime: Engine, device and precision, as `Runtime.about` says.
+        tile: Side of a tile, in pixels; None: chosen for the scan.
+        overlap: Least share of a tile that its neighbour covered too; None likewise.
+        blend: How a pixel's weight falls towards a tile's border.
+        segx: Version of segx.
+    """
+
+    model: str
+    model_sha256: str
+    config_sha256: str
+    runtime: str
+    tile: int | None
+    overlap: float | None
+    blend: str
+    segx: str
+
+    @classmethod
+    def of(
+        cls,
+        plan: TilePlan,
+        *,
+        model: str,
+        model_sha256: str,
+        config_sha256: str,
+        runtime: str,
+    ) -> "Method":
+        """Note the plan and this version of segx beside what is given."""
+        return cls(
+            model=model,
+            model_sha256=model_sha256,
+            config_sha256=config_sha256,
+            runtime=runtime,
+            tile=plan.tile,
+            overlap=plan.overlap,
+            blend=plan.blend,
+            segx=segx.__version__,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ScanSummary:
+    """The mask of one scan in numbers.
+
+    Args:
+        scan: Name of the file, without its folder.
+        planes: Number of planes.
+        rows: Rows of a plane, in pixels.
+        cols: Columns of a plane, in pixels.
+        spacing_mm: Distance of rows and columns, of volumes that of planes first; None
+            where the file is silent.
+        classes: One count a foreground class.
+        method: How the mask was made.
+    """
+
+    scan: str
+    planes: int
+    rows: int
+    cols: int
+    spacing_mm: tuple[float, ...] | None
+    classes: tuple[ClassCount, ...]
+    method: Method
+
+
+class PixelCounter:
+    """Counts the pixels of each class, band by band.
+
+    Args:
+        labels: What the mask's values mean.
+
+    Examples:
+        >>> counter = PixelCounter(Labels("binary", ("background", "cell")))
+        >>> counter.add(np.array([[0, 1, 1]], np.uint8))
+        >>> counter.pixels
+        (2,)
+    """
+
+    def __init__(self, labels: Labels) -> None:
+        self._labels = labels
+        self._counts = np.zeros(len(labels.names), np.int64)
+
+    def add(self, mask: NDArray[np.uint8]) -> None:
+        """Take a band: ids, (rows, cols), or 0 and 1, (rows, cols, classes)."""
+        if self._labels.kind == "multilabel":
+            self._counts += np.count_nonzero(mask, axis=(0, 1))
+        else:
+            self._counts += np.bincount(mask.ravel(), minlength=len(self._counts))
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Number of pixels of each of `labels.foreground`."""
+        return tuple(self._counts[-len(self._labels.foreground) :].tolist())
+
+
+def pixel_size(scan: Scan) -> float | None:
+    """mm² of a pixel, or mm³ of a voxel where there are several planes.
+
+    Returns:
+        None where the scan does not say.
+    """
+    if scan.planes > 1:
+        return None if scan.space is None else scan.space.voxel_mm3
+    return None if scan.spacing_mm is None else math.prod(scan.spacing_mm)
+
+
+def summarise_scan(
+    scan: Scan,
+    method: Method,
+    *,
+    labels: Labels,
+    pixels: Sequence[int],
+    components: Sequence[int] | None = None,
+) -> ScanSummary:
+    """Put together what is known of a scan's mask.
+
+    Args:
+        scan: The scan, of the mask's size.
+        method: How the mask was made.
+        labels: What the mask's values mean.
+        pixels: Number of pixels of each of `labels.foreground`, as `PixelCounter` has
+            it.
+        components: Number of components of each, as `clean` gives it.
+    """
+    size, total = pixel_size(scan), scan.extent.pixels * scan.planes
+    counts: Sequence[int | None] = components or [None] * len(pixels)
+    classes = []
+    for name, number, parts in zip(labels.foreground, pixels, counts, strict=True):
+        measure = None if size is None else number * size
+        is_volume = scan.planes > 1
+        classes.append(
+            ClassCount(
+                name=name,
+                pixels=number,
+                share=number / total,
+                area_mm2=None if is_volume else measure,
+                volume_mm3=measure if is_volume else None,
+                components=parts,
+            )
+        )
+    spacing = scan.spacing_mm if scan.space is None else scan.space.spacing_mm
+    return ScanSummary(
+        scan=scan.path.name,
+        planes=scan.planes,
+        rows=scan.extent.rows,
+        cols=scan.extent.cols,
+        spacing_mm=spacing,
+        classes=tuple(classes),
+        method=method,
+    )
+
+
+def write_summary(path: Path, summary: ScanSummary) -> None:
+    """Write a summary as strict JSON, whole or not at all; the same one, same bytes.
+
+    Raises:
+        ScanError: If the file can't be written.
+    """
+    with writing(path):
+        text = json.dumps(asdict(summary), indent=2, allow_nan=False)
+        write_text(path, text + "\n")

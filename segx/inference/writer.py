@@ -1,0 +1,250 @@
+"""Scans become files: predicted once, resumed where they stopped, written whole."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from segx.errors import ScanError, SegxError
+from segx.inference.journal import Journal
+from segx.inference.outputs import (
+    Outcome,
+    OutputPlan,
+    PredictedFile,
+    Wanted,
+    plan_outputs,
+    prepare_folder,
+)
+from segx.inference.predictor import Predictor
+from segx.inference.results import Finished, result_files, write_results
+from segx.inference.spool import Spool
+from segx.inference.summary import Method
+from segx.masks.decide import decide
+from segx.scans.damage import writing
+from segx.scans.files import scan_files
+from segx.scans.scan import Scan
+
+__all__ = ["OnRows", "predict_file", "predict_files"]
+
+logger = logging.getLogger(__name__)
+
+OnRows = Callable[[Path, int, int], None]
+"""Called with the scan, and with its pixels that are finished and of all."""
+
+
+def predict_files(
+    predictor: Predictor,
+    paths: Sequence[str | Path],
+    out: str | Path,
+    *,
+    wanted: Wanted | None = None,
+    on_rows: OnRows | None = None,
+    on_done: Callable[[Outcome], None] | None = None,
+) -> list[Outcome]:
+    """Predict files and folders; one that fails does not stop the others.
+
+    A scan whose outputs are there already, of the same bytes by the same model, is
+    passed over; one that was interrupted goes on from its last finished rows. The
+    outputs of one scan are written while the next is predicted.
+
+    Args:
+        predictor: The model.
+        paths: Images, and folders of images.
+        out: Folder for the masks; it is made where it is missing.
+        wanted: What is written beside them.
+        on_rows: Called after each band.
+        on_done: Called after each scan, in order.
+
+    Returns:
+        One outcome a scan, in order; failures are logged, too.
+
+    Raises:
+        ScanError: Before anything is predicted: if a path is missing or no image, or
+            two outputs would have the same name.
+    """
+    folder = prepare_folder(Path(out))
+    sources = scan_files(Path(path) for path in paths)
+    plans = plan_outputs(sources, folder, labels=predictor.labels)
+    work = _Work(predictor, folder, wanted or Wanted(), on_rows or _silent)
+    outcomes: list[Outcome] = []
+
+    def keep(outcome: Outcome) -> None:
+        if outcome.error is not None:
+            logger.warning("%s", outcome.error)
+        outcomes.append(outcome)
+        if on_done is not None:
+            on_done(outcome)
+
+    pending: Future[Outcome] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="segx-writer") as behind:
+        for source, plan in plans.items():
+            started = work.start(source, plan)
+            if pending is not None:
+                keep(pending.result())
+            pending = behind.submit(started)
+        if pending is not None:
+            keep(pending.result())
+    return outcomes
+
+
+def predict_file(
+    predictor: Predictor,
+    path: str | Path,
+    out: str | Path,
+    *,
+    wanted: Wanted | None = None,
+) -> PredictedFile:
+    """Predict one file; see `predict_files`.
+
+    Raises:
+        SegxError: What stopped it.
+    """
+    (outcome,) = predict_files(predictor, [path], out, wanted=wanted)
+    if outcome.written is None:
+        raise outcome.error or ScanError(f"{path} was not predicted.")
+    return outcome.written
+
+
+class _Work:
+    """Predicts scans one by one; writing what was predicted is left to be called."""
+
+    def __init__(
+        self, predictor: Predictor, out: Path, wanted: Wanted, on_rows: OnRows
+    ) -> None:
+        self._predictor = predictor
+        self._wanted = wanted
+        self._on_rows = on_rows
+        members = predictor.members
+        self._journal = Journal(
+            out,
+            settings={
+                "models": [
+                    (item.digest, item.spec.model_dump()) for item in members.members
+                ],
+                "views": members.views,
+                "runtime": members.about,
+                "plan": asdict(predictor.plan),
+                "skip_blank": predictor.skip_blank,
+                "working": predictor.working,
+                "wanted": asdict(wanted),
+            },
+        )
+
+    def start(self, source: Path, plan: OutputPlan) -> Callable[[], Outcome]:
+        """Predict a scan, as far as it was not before; return what writes it."""
+        began = time.monotonic()
+        predictor, wanted = self._predictor, self._wanted
+        try:
+            with writing(plan.mask):
+                key = self._journal.key(source)
+                done = self._journal.find(source, key)
+            if done is not None:
+                files = result_files(plan, wanted, predictor, is_new=False)
+                return lambda: Outcome(source, files, None)
+            with self._opened(source, key) as (scan, mask, maps):
+                self._settle(scan)
+                self._predict(scan, mask, maps)
+        except SegxError as error:
+            failure = Outcome(source, None, error)
+            return lambda: failure
+        return lambda: self._finish(source, plan, key, began)
+
+    def _settle(self, scan: Scan) -> None:
+        """Choose between fast engines and exact ones, as an earlier call did."""
+        before = self._journal.engines
+        self._predictor.settle(scan, engines=before)
+        if before is None:
+            with writing(scan.path):
+                self._journal.settle(self._predictor.members.about)
+
+    def _predict(self, scan: Scan, mask: Spool, maps: Spool | None) -> None:
+        """Add what is missing to the spools."""
+        total = scan.planes * scan.extent.pixels
+        finished = mask.rows if maps is None else min(mask.rows, maps.rows)
+        if finished == scan.planes * scan.extent.rows:
+            return
+        start = self._predictor.resume(scan, rows=finished)
+        rows = start.plane * scan.extent.rows + start.row
+        for spool in (mask, maps):
+            if spool is not None:
+                spool.resize(rows)
+        if rows:
+            logger.info("%s goes on at %.0f %%", scan.path, 100 * finished / total)
+        labels = self._predictor.labels
+        for band in self._predictor.predict_probabilities(scan, start=start):
+            if maps is not None:
+                maps.append(np.moveaxis(band.probabilities, 0, 2))
+            mask.append(decide(band.probabilities, labels))
+            rows += band.region.rows
+            self._on_rows(scan.path, rows * scan.extent.cols, total)
+
+    def _finish(
+        self, source: Path, plan: OutputPlan, key: str, began: float
+    ) -> Outcome:
+        """Write the outputs of a scan whose spools are full."""
+        predictor, wanted = self._predictor, self._wanted
+        files = result_files(plan, wanted, predictor)
+        try:
+            with self._opened(source, key) as (scan, mask, maps), writing(plan.mask):
+                room = self._journal.spool(source, key, "clean")
+                finished = Finished(scan, mask, maps, room)
+                write_results(
+                    finished, plan, wanted, predictor=predictor, method=self._method()
+                )
+                self._journal.finish(
+                    source,
+                    key,
+                    about=predictor.members.about,
+                    seconds=time.monotonic() - began,
+                    outputs=files.paths,
+                )
+        except SegxError as error:
+            return Outcome(source, None, error)
+        return Outcome(source, files, None)
+
+    def _method(self) -> Method:
+        """How masks are made, for their summaries."""
+        members = self._predictor.members
+        return Method.of(
+            self._predictor.plan,
+            model=", ".join(str(item.source) for item in members.members),
+            model_sha256=", ".join(item.digest for item in members.members),
+            config_sha256=self._journal.settings_digest,
+            runtime=members.about,
+        )
+
+    @contextmanager
+    def _opened(
+        self, source: Path, key: str
+    ) -> Iterator[tuple[Scan, Spool, Spool | None]]:
+        """A scan with the spools of its mask and, where wanted, of its maps."""
+        labels = self._predictor.labels
+        with ExitStack() as opened:
+            scan = opened.enter_context(self._predictor.open(source))
+            is_multilabel = labels.kind == "multilabel"
+            planes = (len(labels.names),) if is_multilabel else ()
+            with writing(source):
+                mask = Spool(
+                    self._journal.spool(source, key, "mask"),
+                    row_shape=(scan.extent.cols, *planes),
+                    dtype=np.uint8,
+                )
+                opened.enter_context(mask)
+                maps = None
+                if self._wanted.probabilities or self._wanted.uncertainty:
+                    maps = Spool(
+                        self._journal.spool(source, key, "maps"),
+                        row_shape=(scan.extent.cols, labels.logits),
+                        dtype=np.float16,
+                    )
+                    opened.enter_context(maps)
+            yield scan, mask, maps
+
+
+def _silent(_source: Path, _done: int, _total: int) -> None:
+    """Say nothing."""

@@ -1,0 +1,84 @@
+"""Maps of numbers, such as probabilities, as a tiled TIFF."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tifffile import TiffWriter
+
+from segx.atomic import replacing
+from segx.geometry import Extent
+from segx.scans.damage import writing
+from segx.scans.scan import Scan
+
+__all__ = ["write_values"]
+
+_TILE = Extent(256, 256)
+_LARGEST_CLASSIC = 2**31  # bytes before compression: well inside 32-bit offsets
+
+
+def write_values(
+    path: Path,
+    rows: Callable[[int, int], NDArray[Any]],
+    *,
+    like: Scan,
+    names: tuple[str, ...],
+) -> None:
+    """Write maps the size of a scan, whole or not at all; no more than a band is held.
+
+    Args:
+        path: Where to.
+        rows: Gives `count` rows from row `first` on, counted over all planes, shape
+            (count, cols, maps), as floating-point numbers.
+        like: The scan whose size and pixel size the maps take.
+        names: One name a map.
+
+    Raises:
+        ScanError: If the file can't be written.
+    """
+    extent, maps = like.extent, len(names)
+    shape = (like.planes, maps, extent.rows, extent.cols)
+    resolution: dict[str, Any] = {}
+    if like.spacing_mm is not None:
+        down, across = like.spacing_mm
+        resolution = {
+            "resolution": (10 / across, 10 / down),
+            "resolutionunit": "CENTIMETER",
+        }
+    is_big = 4 * int(np.prod(shape)) > _LARGEST_CLASSIC
+    with (
+        writing(path),
+        replacing(path) as temporary,
+        TiffWriter(temporary, bigtiff=is_big) as writer,
+    ):
+        writer.write(
+            _tiles(rows, like, maps),
+            shape=shape,
+            dtype=np.float32,
+            tile=(_TILE.rows, _TILE.cols),
+            compression="zlib",
+            predictor=True,
+            photometric="minisblack",
+            description=f"segx: {', '.join(names)}",
+            software="segx",
+            metadata=None,
+            **resolution,
+        )
+
+
+def _tiles(
+    rows: Callable[[int, int], NDArray[Any]], like: Scan, maps: int
+) -> Iterator[NDArray[np.float32]]:
+    """Tiles in the file's order: planes, maps, rows, columns."""
+    extent = like.extent
+    for plane in range(like.planes):
+        for index in range(maps):
+            for top in range(0, extent.rows, _TILE.rows):
+                count = min(_TILE.rows, extent.rows - top)
+                band = rows(plane * extent.rows + top, count)[..., index]
+                missing = ((0, _TILE.rows - count), (0, -extent.cols % _TILE.cols))
+                padded = np.pad(band.astype(np.float32), missing)
+                for left in range(0, extent.cols, _TILE.cols):
+                    yield padded[:, left : left + _TILE.cols]

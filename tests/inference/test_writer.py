@@ -1,0 +1,184 @@
+"""Outputs are made once, whole, and the same after an interruption as without one."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from segx.config import CleaningConfig, InferenceConfig
+from segx.errors import SegxError
+from segx.inference.outputs import Wanted
+from segx.inference.predictor import Predictor
+from segx.inference.writer import predict_file, predict_files
+from segx.masks.uncertainty import entropy
+from segx.scans.files import open_scan
+from tests.inference.stubs import (
+    LAYERS,
+    THREE,
+    Brightness,
+    Identity,
+    model,
+    predictor_with,
+)
+
+_ALL = Wanted(overlay=True, probabilities=True, uncertainty=True)
+
+
+class _Counting(Brightness):
+    """Counts tiles, and stops like a killed process after so many."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.tiles = 0
+        self.stop_after = stop_after
+
+    def run(self, tiles: np.ndarray) -> np.ndarray:
+        if self.stop_after is not None and self.tiles >= self.stop_after:
+            raise KeyboardInterrupt
+        self.tiles += len(tiles)
+        return super().run(tiles)
+
+
+def _predictor(runtime: Brightness, *, batch_size: int = 2) -> Predictor:
+    inference = InferenceConfig(tile=32, overlap=0.25, batch_size=batch_size)
+    return predictor_with(model(THREE, inference=inference), runtime)
+
+
+def _scan(path: Path, rows: int = 150, cols: int = 90, seed: int = 0) -> Path:
+    pixels = np.random.default_rng(seed).integers(0, 256, (rows, cols, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def _outputs(folder: Path) -> dict[str, bytes]:
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".")
+    }
+
+
+@pytest.mark.parametrize("stop_after", [1, 4, 9, 14, 20, 22])
+def test_what_was_interrupted_goes_on_and_ends_with_the_same_bytes(
+    tmp_path: Path, stop_after: int
+) -> None:
+    source = _scan(tmp_path / "scan.png")
+    whole = _Counting()
+    predict_file(_predictor(whole), source, tmp_path / "whole", wanted=_ALL)
+    first, second = _Counting(stop_after), _Counting()
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        predict_file(_predictor(first), source, out, wanted=_ALL)
+    assert _outputs(out) == {}
+    predict_file(_predictor(second), source, out, wanted=_ALL)
+    assert _outputs(out) == _outputs(tmp_path / "whole")
+    # At most two rows of tiles, which reach into the band that was lost, run again.
+    again = first.tiles + second.tiles - whole.tiles
+    assert again <= 3 * 4
+    assert not list(out.glob(".segx/*.spool"))
+
+
+def test_what_is_there_already_is_not_predicted_again(tmp_path: Path) -> None:
+    sources = [_scan(tmp_path / f"{name}.png", seed=name) for name in (1, 2)]
+    predict_files(_predictor(_Counting()), sources, tmp_path / "out")
+    idle = _Counting()
+    outcomes = predict_files(_predictor(idle), sources, tmp_path / "out")
+    assert idle.tiles == 0
+    assert [item.written.is_new for item in outcomes if item.written] == [False, False]
+
+
+@pytest.mark.parametrize("change", ["scan", "model", "mask", "overlay", "wanted"])
+def test_what_changed_is_predicted_again(tmp_path: Path, change: str) -> None:
+    source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
+    predict_file(_predictor(_Counting()), source, out)
+    batch_size, wanted = 2, Wanted()
+    if change == "scan":
+        _scan(source, seed=5)
+    elif change == "model":
+        batch_size = 1
+    elif change == "mask":
+        (out / "a.png").write_bytes(b"damaged")
+    elif change == "overlay":
+        (out / "a_overlay.png").unlink()
+    else:
+        wanted = _ALL
+    again = _Counting()
+    written = predict_file(
+        _predictor(again, batch_size=batch_size), source, out, wanted=wanted
+    )
+    assert again.tiles > 0
+    assert written.is_new
+    with open_scan(out / "a.png", as_mask=True) as mask:
+        assert mask.read_all().shape == (150, 90, 1)
+
+
+def test_maps_hold_the_probabilities_and_their_entropy(tmp_path: Path) -> None:
+    source = _scan(tmp_path / "a.png")
+    predictor = predictor_with(model(LAYERS), Identity())
+    written = predict_file(predictor, source, tmp_path / "out", wanted=_ALL)
+    probabilities, uncertainty = (tifffile.imread(path) for path in written.extras[1:])
+    with open_scan(source) as scan:
+        truth = np.moveaxis(scan.read_all(), 2, 0) / np.float32(255)
+    assert np.abs(probabilities - truth).max() < 1e-3  # half precision on the way
+    assert np.abs(uncertainty - entropy(probabilities, LAYERS)).max() < 1e-3
+
+
+def test_a_mask_is_cleaned_the_same_in_memory_and_on_disk(tmp_path: Path) -> None:
+    cleaning = CleaningConfig(min_size_px=12, fill_holes=True)
+    inference = InferenceConfig(tile=32, overlap=0.25, cleaning=cleaning)
+    source = _scan(tmp_path / "a.png")
+    raw = _predictor(_Counting()).predict(source)
+    cleaned = predictor_with(model(THREE, inference=inference), Brightness())
+    mask = cleaned.predict(source)
+    assert not np.array_equal(mask, raw)
+    written = predict_file(cleaned, source, tmp_path / "out")
+    with open_scan(written.masks[0], as_mask=True) as scan:
+        assert np.array_equal(scan.read_all()[..., 0], mask)
+    assert not list((tmp_path / "out").glob(".segx/*.spool"))
+    counts = json.loads((tmp_path / "out" / "a.json").read_text())["classes"]
+    assert [item["pixels"] for item in counts] == [(mask == 1).sum(), (mask == 2).sum()]
+    assert counts[0]["components"] is not None
+
+
+def test_polygons_are_written_on_demand(tmp_path: Path) -> None:
+    source = _scan(tmp_path / "a.png")
+    predictor = _predictor(_Counting())
+    written = predict_file(
+        predictor, source, tmp_path / "out", wanted=Wanted(polygons=True)
+    )
+    assert written.extras[1] == tmp_path / "out" / "a.geojson"
+    features = json.loads(written.extras[1].read_text())["features"]
+    names = {item["properties"]["classification"]["name"] for item in features}
+    assert names == {"cytoplasm", "nucleus"}
+
+
+def test_a_scan_is_written_while_the_next_is_predicted_and_errors_keep_their_place(
+    tmp_path: Path,
+) -> None:
+    sources = [_scan(tmp_path / f"{name}.png", seed=name) for name in range(4)]
+    sources[1].write_bytes(sources[1].read_bytes()[:500])
+    (tmp_path / "out" / "2_overlay.png").mkdir(parents=True)  # can't be written over
+    outcomes = predict_files(_predictor(_Counting()), sources, tmp_path / "out")
+    assert [outcome.source for outcome in outcomes] == sources
+    assert [outcome.error is None for outcome in outcomes] == [True, False, False, True]
+
+
+def test_one_file_that_fails_raises(tmp_path: Path) -> None:
+    source = _scan(tmp_path / "a.png")
+    source.write_bytes(source.read_bytes()[:400])
+    with pytest.raises(SegxError, match=r"a\.png"):
+        predict_file(_predictor(_Counting()), source, tmp_path / "out")
+
+
+def test_progress_is_told_in_pixels(tmp_path: Path) -> None:
+    source, seen = _scan(tmp_path / "a.png"), []
+    predict_files(
+        _predictor(_Counting()),
+        [source],
+        tmp_path / "out",
+        on_rows=lambda _, done, total: seen.append((done, total)),
+    )
+    assert seen[-1] == (150 * 90, 150 * 90)
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
