@@ -234,7 +234,7 @@ def test_loading_takes_the_engine_that_was_asked_for(
 ) -> None:
     for path in (exported, model.source.parent):
         predictor = load(path, runtime="openvino", precision="fp32")
-        assert predictor.runtime.about == "openvino cpu fp32"
+        assert predictor.members.about == "openvino cpu fp32"
         assert predictor.spec == model.spec
     assert load(exported, runtime="onnx", tile=32).plan.tile == 32
 

@@ -85,7 +85,7 @@ def test_a_quantised_model_is_found_and_near_and_its_damage_noticed(
     ]
     assert read_passport(place) == passport_of(model)
 
-    runtime = load(tmp_path).runtime
+    runtime = load(tmp_path).members.members[0].runtime
     assert runtime.about == "openvino cpu int8"
     held = list(tiles((8, 3, 64, 64), seed=7))
     share = flipped_on(runtime, torch_reference(model), held, THREE)
