@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segx.atomic import replacing, sha256, write_text
+from segx.atomic import replacing, verify_digest, write_digest, write_text
 from segx.config import (
     Choice,
     ModelConfig,
@@ -26,7 +25,7 @@ from segx.errors import ArtifactError, ConfigError, ModelError
 from segx.models.decoders import DECODERS, Decoder, check_pair
 from segx.models.encoder import ENCODERS, XceptionEncoder
 from segx.models.network import Network
-from segx.spec import ModelSpec
+from segx.spec import ModelSpec, parse_spec
 
 __all__ = [
     "Model",
@@ -38,8 +37,6 @@ __all__ = [
     "read_checkpoint",
     "read_spec",
     "save_model",
-    "verify_digest",
-    "write_digest",
 ]
 
 _WEIGHTS = (".ckpt", ".safetensors")
@@ -124,7 +121,7 @@ def read_spec(path: str | Path) -> ModelSpec:
     """What a trained model is, without building it."""
     weights = find_weights(Path(path))
     if weights.suffix == ".safetensors":
-        return _parse_spec(_folder_config(weights), source=weights)
+        return parse_spec(_folder_config(weights), source=weights)
     return _read_checkpoint(weights)[0]
 
 
@@ -165,27 +162,6 @@ def find_weights(path: Path) -> Path:
     raise ArtifactError(f"There is no model at {path}. {_models_beside(path)}")
 
 
-def write_digest(path: Path) -> None:
-    """Write a file's SHA-256 beside it, as ``sha256sum --check`` reads it."""
-    write_text(_digest_file(path), f"{sha256(path)}  {path.name}\n")
-
-
-def verify_digest(path: Path) -> None:
-    """Compare a file with the SHA-256 beside it, where there is one.
-
-    Raises:
-        ArtifactError: If the file is not the one that was written.
-    """
-    digest = _digest_file(path)
-    if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [
-        sha256(path)
-    ]:
-        raise ArtifactError(
-            f"{path} is damaged: its SHA-256 is not the one in {digest.name}. Copy it "
-            "again, or take another checkpoint of the run."
-        )
-
-
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code in it.
 
@@ -224,7 +200,7 @@ def _read_folder(weights: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
         state = load_file(weights)
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{weights} can't be read: {error}.") from error
-    return _parse_spec(_folder_config(weights), source=weights), state
+    return parse_spec(_folder_config(weights), source=weights), state
 
 
 def _folder_config(weights: Path) -> object:
@@ -244,7 +220,7 @@ def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
             f"{path} is a checkpoint, but not one that segx fit wrote: it has no model "
             "spec. Foreign weights can start an encoder: --model.encoder.weights FILE."
         )
-    return _parse_spec(spec, source=path), network_state(state)
+    return parse_spec(spec, source=path), network_state(state)
 
 
 def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -259,18 +235,6 @@ def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
         for name, item in state.items()
         if name.startswith(prefix)
     }
-
-
-def _parse_spec(values: object, *, source: Path) -> ModelSpec:
-    try:
-        return ModelSpec.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ArtifactError(
-            f"{source} describes no model that this segx can build: {where}: "
-            f"{first['msg']} ({error.error_count()} such places)."
-        ) from error
 
 
 def _load_strictly(
@@ -306,7 +270,3 @@ def _models_beside(path: Path) -> str:
         if item.suffix in _WEIGHTS or any((item / place).is_file() for place in _PLACES)
     ]
     return did_you_mean(str(path), found) if found else "Nor is there one beside it."
-
-
-def _digest_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")

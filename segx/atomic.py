@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and the digests that prove it later."""
 
 import hashlib
 import os
@@ -8,7 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "replacing_folder", "sha256", "write_text"]
+from segx.errors import ArtifactError
+
+__all__ = [
+    "replacing",
+    "replacing_folder",
+    "sha256",
+    "verify_digest",
+    "write_digest",
+    "write_text",
+]
 
 
 @contextmanager
@@ -74,6 +83,31 @@ def sha256(path: Path) -> str:
     """Digest of a file's bytes, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_digest(path: Path) -> None:
+    """Write a file's SHA-256 beside it, as ``sha256sum --check`` reads it."""
+    write_text(_digest_file(path), f"{sha256(path)}  {path.name}\n")
+
+
+def verify_digest(path: Path) -> None:
+    """Compare a file with the SHA-256 beside it, where there is one.
+
+    Raises:
+        ArtifactError: If the file is not the one that was written.
+    """
+    digest = _digest_file(path)
+    if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [
+        sha256(path)
+    ]:
+        raise ArtifactError(
+            f"{path} is damaged: its SHA-256 is not the one in {digest.name}. Copy it "
+            "again, or make it anew from the run."
+        )
+
+
+def _digest_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def _flush(path: Path) -> None:

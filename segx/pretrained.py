@@ -9,7 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from segx.artifact import find_weights, network_state, read_checkpoint, verify_digest
+from segx.artifact import find_weights, network_state, read_checkpoint
+from segx.atomic import verify_digest
 from segx.errors import ArtifactError, ModelError
 from segx.models.encoder import XceptionEncoder, adapt_state_dict
 

@@ -1,15 +1,17 @@
 """What a trained model is: plain values, from which it is built and used."""
 
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
+from segx.errors import ArtifactError
 from segx.labels import Labels
 from segx.masks.cleaning import Cleaning
 from segx.scans.intensity import Intensity
 
-__all__ = ["ModelSpec"]
+__all__ = ["ModelSpec", "parse_spec"]
 
 
 class ModelSpec(BaseModel):
@@ -47,3 +49,24 @@ class ModelSpec(BaseModel):
         if self.labels is not None:
             self.cleaning.class_ids(self.labels)
         return self
+
+
+def parse_spec(values: object, *, source: Path) -> ModelSpec:
+    """Read a spec that was stored with a model.
+
+    Args:
+        values: What was stored.
+        source: The file that an error names.
+
+    Raises:
+        ArtifactError: If it describes no model; the first fault is named.
+    """
+    try:
+        return ModelSpec.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ArtifactError(
+            f"{source} describes no model that this segx can build: {where}: "
+            f"{first['msg']} ({error.error_count()} such places)."
+        ) from error

@@ -20,6 +20,8 @@ COMMANDS = {
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",
     ),
+    "export": ("export", "one file that runs without torch: segx export RUN -o X.onnx"),
+    "bench": ("bench", "how fast each engine runs a model on this machine"),
     "decoders": ("decoders", "the decoders, with options, parameters and cost"),
     "configs": ("configs", "the stock configs, or the text of one"),
 }

@@ -33,6 +33,8 @@ def run(argv: list[str]) -> int:
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
+        runtime=arguments.runtime,
+        precision=arguments.precision,
     )
     if predictor.spec.class_names is not None:
         return _classify(predictor, arguments.paths, arguments.out)
@@ -66,7 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a mask and an overlay for each image; for a classifier, a "
         "CSV file of probabilities.",
     )
-    parser.add_argument("model", help="a run folder, a .ckpt or a model folder")
+    parser.add_argument(
+        "model", help="a run folder, a .ckpt, a model folder or an .onnx"
+    )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="images, folders"
     )
@@ -80,6 +84,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch-size", type=int, help="tiles that run at once")
     parser.add_argument(
         "--device", help="cpu, cuda or mps (default: the best there is)"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "onnx", "openvino"),
+        default="auto",
+        help="the engine (default: the fastest installed)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16", "int8"),
+        help="what it computes in (default: the fastest there is)",
     )
     parser.add_argument(
         "--ensemble",

@@ -1,12 +1,21 @@
-"""From a trained model on disk to a predictor: which engine runs it, and how."""
+"""From trained models on disk to a predictor: which engine runs them, and how."""
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from segx.atomic import sha256
+from segx.inference.engines import (
+    RuntimeName,
+    choices_of_exported,
+    choices_of_model,
+)
+from segx.inference.exported import ExportedModel, is_exported
 from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
-from segx.inference.predictor import Predictor
+from segx.inference.predictor import Predictor, Working
+from segx.inference.runtimes import Precision
+from segx.inference.views import Views
 
 if TYPE_CHECKING:
     from segx.artifact import Model
@@ -16,32 +25,51 @@ __all__ = ["load", "predictor_of"]
 
 _logger = logging.getLogger(__name__)
 
+_FULL = Working()
+
 
 def load(
     path: str | Path,
-    *,
+    *more: str | Path,
     device: str | None = None,
     tile: int | None = None,
     overlap: float | None = None,
     batch_size: int | None = None,
+    views: Views = "none",
+    skip_blank: bool = False,
+    working: Working = _FULL,
+    runtime: RuntimeName | Literal["auto"] = "auto",
+    precision: Precision | None = None,
 ) -> Predictor:
     """Load a trained model, ready to predict.
 
     Args:
-        path: A run folder, a ``.ckpt`` or a model folder.
+        path: A run folder, a ``.ckpt``, a model folder, or an ``.onnx`` that `segx
+            export` wrote, which is loaded and run without torch.
+        more: Further models, such as folds; their probabilities are averaged.
         device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
         tile: Side of a tile, in pixels; None takes the model's own.
         overlap: Least share of a tile's side that its neighbour covers too, in [0, 1);
             None takes the model's own.
         batch_size: Number of tiles in one run of the network; None takes the model's.
+        views: Test-time flips and turns, whose probabilities are averaged.
+        skip_blank: Spare the network what shows nothing.
+        working: The resolution that files are predicted at.
+        runtime: The engine; ``auto`` takes the fastest installed and says which.
+        precision: What the engine computes in; None takes the fastest there is.
     """
-    from segx.artifact import load_model
-
-    model = load_model(path)
-    plan = TilePlan.from_config(
-        model.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+    engine = None if runtime == "auto" else runtime
+    members = Members(
+        [
+            _member(Path(item), device=device, runtime=engine, precision=precision)
+            for item in (path, *more)
+        ],
+        views=views,
     )
-    return predictor_of(model, device=device, plan=plan)
+    plan = TilePlan.from_config(
+        members.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+    )
+    return Predictor(members, plan=plan, skip_blank=skip_blank, working=working)
 
 
 def predictor_of(
@@ -50,6 +78,34 @@ def predictor_of(
     """A predictor that runs a model in PyTorch, in bfloat16 where that is fast."""
     member = Member(model.spec, _torch_runtime(model, device), model.source)
     return Predictor(Members([member]), plan=plan)
+
+
+def _member(
+    path: Path,
+    *,
+    device: str | None,
+    runtime: RuntimeName | None,
+    precision: Precision | None,
+) -> Member:
+    """A model in the engine that was asked for, or in the fastest."""
+    if is_exported(path):
+        exported = ExportedModel.read(path, device=device)
+        choices = choices_of_exported(exported)
+        spec, source = exported.spec, path
+    else:
+        from segx.artifact import load_model
+
+        model = load_model(path)
+        choices = choices_of_model(model, path=path, device=device)
+        spec, source = model.spec, model.source
+    chosen = choices.choose(runtime=runtime, precision=precision)
+    return Member(
+        spec,
+        chosen.runtime,
+        source,
+        digest=sha256(source),
+        reference=chosen.reference,
+    )
 
 
 def _torch_runtime(model: "Model", device: str | None) -> "TorchRuntime":

@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from pytorch_lightning.plugins.io import CheckpointIO
 
-from segx.artifact import read_checkpoint, verify_digest, write_digest
-from segx.atomic import replacing
+from segx.artifact import read_checkpoint
+from segx.atomic import replacing, verify_digest, write_digest
 
 __all__ = ["AtomicCheckpoints"]
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segx.errors import ModelError
+from segx.errors import ConfigError, ModelError
 from segx.inference.runtimes.eager import TorchRuntime
 from segx.models.network import Network, Prediction
 
@@ -90,3 +90,11 @@ def test_too_little_memory_is_said_with_the_size_of_the_batch() -> None:
 
     with pytest.raises(ModelError, match="too little memory for 2 tiles of 5x7 px"):
         TorchRuntime(_network(Greedy().eval())).run(_tiles())
+
+
+def test_what_does_not_pay_or_is_not_done_is_refused() -> None:
+    network = _network(_Probe().eval())
+    with pytest.raises(ConfigError, match="does not pay on cpu"):
+        TorchRuntime(network, compiled=True)
+    with pytest.raises(ConfigError, match="segx export RUN"):
+        TorchRuntime(network, precision="int8")

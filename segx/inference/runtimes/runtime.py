@@ -1,13 +1,18 @@
 """What every engine is: tiles in, logits out."""
 
+import os
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Precision", "Runtime"]
+from segx.environment import usable_cores
+from segx.errors import OutOfMemoryError
+
+__all__ = ["Head", "Precision", "Runtime", "too_little_memory", "usable_threads"]
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Head = Literal["mask", "class"]
 
 
 class Runtime(Protocol):
@@ -31,3 +36,18 @@ class Runtime(Protocol):
             OutOfMemoryError: If the device has too little memory for so many tiles.
             ModelError: If the network can't run.
         """
+
+
+def usable_threads() -> int:
+    """Threads for an engine: ``OMP_NUM_THREADS`` where it is set, else every core."""
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    return int(told) if told.isdecimal() and int(told) else usable_cores()
+
+
+def too_little_memory(device: str, tiles: NDArray[np.float32]) -> OutOfMemoryError:
+    """The error for a batch that a device has too little memory for."""
+    return OutOfMemoryError(
+        f"{device} has too little memory for {len(tiles)} tiles of "
+        f"{tiles.shape[2]}x{tiles.shape[3]} px. Take smaller batches or tiles: "
+        "--batch-size, --tile."
+    )
