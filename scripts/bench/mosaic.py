@@ -1,6 +1,7 @@
 """A scan of any size from a folder of pictures, mirrored until it is full."""
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,25 @@ from PIL import Image
 
 from segx.scans import scan_files
 
-__all__ = ["mosaic", "write_scan"]
+__all__ = ["Mosaic", "mosaic", "write_scan"]
 
 _TILE = (256, 256)
 
 
-def mosaic(pictures: Path, side: int) -> NDArray[np.uint8]:
+@dataclass(frozen=True)
+class Mosaic:
+    """Pictures side by side.
+
+    Args:
+        pixels: RGB, shape (side, side, 3).
+        edges: Rows, and columns too, at which another picture begins.
+    """
+
+    pixels: NDArray[np.uint8]
+    edges: tuple[int, ...]
+
+
+def mosaic(pictures: Path, side: int) -> Mosaic:
     """Lay the pictures of a folder side by side in a square.
 
     Each fills a cell of its own: cut to it where it is larger, continued by
@@ -25,13 +39,12 @@ def mosaic(pictures: Path, side: int) -> NDArray[np.uint8]:
         pictures: A folder of RGB pictures; they are taken again until the square is
             full.
         side: Rows and columns of the square, in pixels.
-
-    Returns:
-        RGB, shape (side, side, 3).
     """
     files = scan_files([pictures])
-    cells = math.ceil(math.sqrt(len(files)))
-    cell = math.ceil(side / cells)
+    cell = math.ceil(side / math.ceil(math.sqrt(len(files))))
+    # Begun within a picture, for edges to fall beside the borders of tiles.
+    begun = cell // 3
+    cells = math.ceil((side + begun) / cell)
     scan = np.empty((cells * cell, cells * cell, 3), np.uint8)
     for number in range(cells * cells):
         top, left = (cell * place for place in divmod(number, cells))
@@ -40,7 +53,8 @@ def mosaic(pictures: Path, side: int) -> NDArray[np.uint8]:
         missing = [(0, cell - length) for length in pixels.shape[:2]]
         filled = np.pad(pixels, [*missing, (0, 0)], mode="symmetric")
         scan[top : top + cell, left : left + cell] = filled
-    return scan[:side, :side]
+    window = slice(begun, begun + side)
+    return Mosaic(scan[window, window], tuple(range(cell - begun, side, cell)))
 
 
 def write_scan(path: Path, pixels: NDArray[np.uint8]) -> Path:

@@ -12,7 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from segx.artifact import load_model
-from segx.evaluation.records import write_json
+from segx.evaluation.records import Json, write_json
 
 __all__ = ["main"]
 
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     names = DTYPES if device.type == "cuda" else ("fp32", "bf16")
-    content = {
+    content: dict[str, Json] = {
         "flops_per_pixel": _flops_per_pixel(arguments.run, arguments.tile),
         "peak": {name: _matmul_peak(DTYPES[name], device) for name in names},
     }
@@ -45,7 +45,8 @@ def _flops_per_pixel(run: Path, tile: int) -> float:
     images = torch.zeros(1, model.spec.in_channels, tile, tile)
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         model.network(images)
-    return counter.get_total_flops() / tile**2
+    flops: int = counter.get_total_flops()
+    return flops / tile**2
 
 
 def _matmul_peak(dtype: torch.dtype, device: torch.device) -> float:

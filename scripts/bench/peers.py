@@ -12,7 +12,16 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-__all__ = ["attempt", "console", "environment", "last_line", "run", "script", "segx"]
+__all__ = [
+    "attempt",
+    "console",
+    "environment",
+    "known_environment",
+    "last_line",
+    "run",
+    "script",
+    "segx",
+]
 
 BENCH = Path(__file__).resolve().parent
 
@@ -56,16 +65,24 @@ def attempt(command: Sequence[str], *, log: Path) -> tuple[int, float]:
         Its exit code, and the seconds that it took, the start of Python included.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    repository = str(BENCH.parent.parent)
-    paths = [repository, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    known = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     console.print(f"[dim]$ {shlex.join(command)}[/]", highlight=False, soft_wrap=True)
     started = time.monotonic()
     with log.open("w", encoding="utf-8") as output:
         code = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=known, check=False
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=known_environment(),
+            check=False,
         ).returncode
     return code, time.monotonic() - started
+
+
+def known_environment() -> dict[str, str]:
+    """The variables of this process, and this repository before all other code."""
+    repository = str(BENCH.parent.parent)
+    paths = [repository, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def last_line(log: Path) -> str:

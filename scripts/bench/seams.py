@@ -18,7 +18,8 @@ with their own kind. A step that tiling made raises it above 1; no step leaves i
 Elsewhere is told twice. *All* takes every other pair of neighbours in the scan. *Near*
 takes only pairs that lie 2 to 32 px beside a line: what the scan shows is the same
 there, so that it does not matter whether more objects happen to lie under the lines
-than between them. The latter has the smaller error; both should be about 1.
+than between them. The latter has the smaller error; both should be about 1. Within
+32 px of the edges of a mosaic's pictures nothing is taken: they are no seams.
 
 Shift. The scan is continued by half a tile on each side, by reflection, predicted, and
 cropped back: the grid has moved, the pixels have not. The share of mask pixels that
@@ -26,24 +27,27 @@ change says how far a mask depends on where the tiles happen to lie.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import peers
-from mosaic import mosaic
+from mosaic import Mosaic, mosaic
 from numpy.typing import NDArray
 from peers import console
 from rich.table import Table
 
 import segx
 from segx.evaluation.records import Json, write_json
-from segx.geometry import Extent, Region
+from segx.geometry import Extent, Tile
+from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 from segx.masks import decide
 from segx.scans import ArrayScan, open_scan
+from segx.tiles import tile_grid
 
 __all__ = ["Grid", "Line", "Scores", "main", "seam_scores"]
 
@@ -66,7 +70,7 @@ class Grid:
     cols: tuple[int, ...]
 
     @classmethod
-    def of(cls, tiles: Iterable[Region], extent: Extent) -> "Grid":
+    def of(cls, tiles: Iterable[Tile], extent: Extent) -> "Grid":
         """Where tiles begin or end inside a scan."""
         rows = {edge for tile in tiles for edge in (tile.top, tile.bottom)}
         cols = {edge for tile in tiles for edge in (tile.left, tile.right)}
@@ -81,11 +85,13 @@ class Scores:
     """Mean absolute gradient on border lines ÷ elsewhere.
 
     Args:
-        near: Elsewhere is 2 to 32 px beside a line.
+        near: Elsewhere is 2 to 32 px beside each line.
+        error: Standard error of `near`, from line to line.
         overall: Elsewhere is the rest of the scan.
     """
 
     near: float
+    error: float
     overall: float
 
 
@@ -113,15 +119,16 @@ def main() -> None:
     predictor = segx.load(arguments.run, tile=arguments.tile, overlap=arguments.overlap)
     if arguments.scan:
         with open_scan(arguments.scan) as scan:
-            pixels = scan.read_all()
+            subject = Mosaic(scan.read_all(), edges=())
     else:
-        pixels = mosaic(arguments.pictures, arguments.side)
-    tiles = _predict(predictor, pixels)[1]
-    side = max(max(tile.rows, tile.cols) for tile in tiles)
+        subject = mosaic(arguments.pictures, arguments.side)
+    pixels = subject.pixels
+    first = _tiles(predictor.plan, Extent(*pixels.shape[:2]))[0]
+    side = max(first.rows, first.cols)
     lines = [
-        _line(f"segx: {predictor.plan}", predictor, pixels, _predict, side),
-        _line("same tiles, constant weights", predictor, pixels, _constant, side),
-        _line("no overlap", predictor, pixels, _side_by_side(side), side),
+        _line("segx", predictor, subject, _segx, side),
+        _line("the same tiles, constant weights", predictor, subject, _constant, side),
+        _line("tiles without overlap", predictor, subject, _side_by_side(side), side),
     ]
     console.print(_table(lines))
     if arguments.json:
@@ -136,12 +143,13 @@ def main() -> None:
 
 # A tiling predicts pixels, shape (rows, cols, channels): probabilities of shape
 # (classes, rows, cols), and where its tiles lay.
-Tiling = Callable[[Predictor, NDArray[Any]], tuple[Array, list[Region]]]
+Tiling = Callable[[Predictor, NDArray[Any]], tuple[Array, list[Tile]]]
 
 
 def _line(
-    name: str, predictor: Predictor, pixels: NDArray[Any], tiling: Tiling, side: int
+    name: str, predictor: Predictor, subject: Mosaic, tiling: Tiling, side: int
 ) -> Line:
+    pixels = subject.pixels
     probabilities, tiles = tiling(predictor, pixels)
     extent = Extent(*pixels.shape[:2])
     half = side // 2
@@ -152,44 +160,47 @@ def _line(
     return Line(
         name,
         tiles=len(tiles),
-        scores=seam_scores(probabilities, Grid.of(tiles, extent)),
+        scores=seam_scores(probabilities, Grid.of(tiles, extent), edges=subject.edges),
         changed=float(changed.mean()),
     )
 
 
-def _predict(predictor: Predictor, pixels: NDArray[Any]) -> tuple[Array, list[Region]]:
+def _segx(predictor: Predictor, pixels: NDArray[Any]) -> tuple[Array, list[Tile]]:
     """As segx does it."""
-    scan = _Watched(pixels)
-    bands = [band.probabilities for band in predictor.predict_probabilities(scan)]
-    return np.concatenate(bands, axis=1), scan.regions
+    bands = predictor.predict_probabilities(ArrayScan(pixels))
+    probabilities = np.concatenate([band.probabilities for band in bands], axis=1)
+    return probabilities, _tiles(predictor.plan, Extent(*pixels.shape[:2]))
 
 
-def _constant(predictor: Predictor, pixels: NDArray[Any]) -> tuple[Array, list[Region]]:
+def _constant(predictor: Predictor, pixels: NDArray[Any]) -> tuple[Array, list[Tile]]:
     """The tiles that segx takes, each pixel the plain mean of those that cover it."""
-    scan = _Watched(pixels)
-    for _ in predictor.predict_probabilities(scan):
-        pass
-    return _mean(predictor, pixels, scan.regions), scan.regions
+    tiles = _tiles(predictor.plan, Extent(*pixels.shape[:2]))
+    return _mean(predictor, pixels, tiles), tiles
 
 
 def _side_by_side(side: int) -> Tiling:
     """Tiles of `side` that share no pixel; the last ones are smaller."""
 
-    def tiling(
-        predictor: Predictor, pixels: NDArray[Any]
-    ) -> tuple[Array, list[Region]]:
+    def tiling(predictor: Predictor, pixels: NDArray[Any]) -> tuple[Array, list[Tile]]:
         rows, cols = pixels.shape[:2]
         tiles = [
-            Region(top, left, min(side, rows - top), min(side, cols - left))
-            for top in range(0, rows, side)
-            for left in range(0, cols, side)
+            Tile(
+                row * side,
+                col * side,
+                min(side, rows - row * side),
+                min(side, cols - col * side),
+                grid_row=row,
+                grid_col=col,
+            )
+            for row in range(math.ceil(rows / side))
+            for col in range(math.ceil(cols / side))
         ]
         return _mean(predictor, pixels, tiles), tiles
 
     return tiling
 
 
-def _mean(predictor: Predictor, pixels: NDArray[Any], tiles: Sequence[Region]) -> Array:
+def _mean(predictor: Predictor, pixels: NDArray[Any], tiles: Sequence[Tile]) -> Array:
     """Each tile as a scan of its own, the mean where they overlap."""
     shape = (predictor.labels.logits, *pixels.shape[:2])
     sums, counts = np.zeros(shape, np.float32), np.zeros(shape[1:], np.float32)
@@ -203,77 +214,91 @@ def _mean(predictor: Predictor, pixels: NDArray[Any], tiles: Sequence[Region]) -
     return np.asarray(sums / counts, np.float32)
 
 
-class _Watched(ArrayScan):
-    """An image that remembers which regions were read: the tiles, one by one."""
-
-    def __init__(self, array: NDArray[Any]) -> None:
-        super().__init__(array)
-        self.regions: list[Region] = []
-
-    def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:
-        self.regions.append(region)
-        return super()._read(region, plane=plane, level=level)
+def _tiles(plan: TilePlan, extent: Extent) -> list[Tile]:
+    """Where segx puts its tiles."""
+    tile = plan.tile_for(extent)
+    frame = Extent(max(tile.rows, extent.rows), max(tile.cols, extent.cols))
+    return tile_grid(frame, tile, overlap=plan.overlap)
 
 
-def seam_scores(probabilities: Array, grid: Grid) -> Scores:
-    """How visible the lines of a grid are in a map, shape (classes, rows, cols)."""
+def seam_scores(
+    probabilities: Array, grid: Grid, *, edges: Sequence[int] = ()
+) -> Scores:
+    """How visible the lines of a grid are in a map.
+
+    Args:
+        probabilities: Shape (classes, rows, cols).
+        grid: The border lines.
+        edges: Rows and columns at which what the scan shows breaks off.
+    """
     down = np.abs(np.diff(probabilities, axis=1)).mean(axis=(0, 2))
     across = np.abs(np.diff(probabilities, axis=2)).mean(axis=(0, 1))
-    axes = [_Profile(down, grid.rows), _Profile(across, grid.cols)]
-    axes = [profile for profile in axes if profile.lines]
-    if not axes:
-        raise SystemExit("The scan fits into one tile: there is no seam to measure.")
+    crossings = [
+        *_crossings(down, grid.rows, edges=edges),
+        *_crossings(across, grid.cols, edges=edges),
+    ]
+    if not crossings:
+        raise SystemExit("The scan fits into one tile: there is no line to measure.")
+    on_line = np.array([crossing.on_line for crossing in crossings])
+    near = np.array([crossing.near for crossing in crossings])
+    overall = np.array([crossing.elsewhere for crossing in crossings])
+    if near.sum() == 0:
+        raise SystemExit("The map is flat: there is no gradient to compare with.")
     return Scores(
-        near=_ratio([(profile.on_lines(), profile.near()) for profile in axes]),
-        overall=_ratio([(profile.on_lines(), profile.elsewhere()) for profile in axes]),
+        near=float(on_line.sum() / near.sum()),
+        error=_jackknife(on_line, near),
+        overall=float(on_line.sum() / overall.sum()),
     )
 
 
 @dataclass(frozen=True)
-class _Profile:
-    """Mean gradients from each row or column to the next, and where lines cross them.
+class _Crossing:
+    """Mean gradients across one line, beside it, and where no line is."""
+
+    on_line: float
+    near: float
+    elsewhere: float
+
+
+def _crossings(
+    gradients: Array, lines: Sequence[int], *, edges: Sequence[int]
+) -> Iterator[_Crossing]:
+    """Compare each line with its neighbourhood, and with the rest of its axis.
 
     Args:
-        gradients: Entry i is the mean between rows i and i + 1.
-        lines: A line before row i lies on entry i - 1.
+        gradients: Entry i - 1 is the mean from row, or column, i - 1 to i.
+        lines: Where they are wanted.
+        edges: Where they say nothing.
     """
-
-    gradients: Array
-    lines: tuple[int, ...]
-
-    def on_lines(self) -> Array:
-        return self.gradients[self._on_lines()]
-
-    def near(self) -> Array:
-        """Entries that are near a line and not on one."""
-        beside = [
-            line - 1 + sign * step
-            for line in self.lines
-            for sign in (-1, 1)
-            for step in NEAR
-        ]
-        inside = [place for place in beside if 0 <= place < len(self.gradients)]
-        chosen = np.zeros(len(self.gradients), bool)
-        chosen[inside] = True
-        return self.gradients[chosen & ~self._on_lines()]
-
-    def elsewhere(self) -> Array:
-        return self.gradients[~self._on_lines()]
-
-    def _on_lines(self) -> NDArray[np.bool_]:
-        chosen = np.zeros(len(self.gradients), bool)
-        chosen[np.array(self.lines) - 1] = True
-        return chosen
+    places = np.arange(1, len(gradients) + 1)
+    usable = ~_within(places, edges, range(NEAR.stop))
+    free = usable & ~np.isin(places, lines)
+    for line in lines:
+        beside = free & _within(places, [line], NEAR)
+        if usable[line - 1] and beside.any():
+            yield _Crossing(
+                float(gradients[line - 1]),
+                float(gradients[beside].mean()),
+                float(gradients[free].mean()),
+            )
 
 
-def _ratio(parts: Sequence[tuple[Array, Array]]) -> float:
-    """Mean on lines ÷ mean elsewhere, each axis weighted by its number of lines."""
-    count = sum(len(on_lines) for on_lines, _ in parts)
-    found = sum(float(on_lines.sum()) for on_lines, _ in parts)
-    expected = sum(len(on) * float(elsewhere.mean()) for on, elsewhere in parts)
-    if not count or expected == 0:
-        raise SystemExit("The map is flat: there is no gradient to compare with.")
-    return found / expected
+def _within(
+    places: NDArray[np.int_], lines: Sequence[int], distances: range
+) -> NDArray[np.bool_]:
+    """Which places lie at one of the distances from one of the lines."""
+    reach = [sign * step for step in distances for sign in (-1, 1)]
+    return np.isin(places, np.add.outer(np.array(lines, int), reach))
+
+
+def _jackknife(above: NDArray[Any], below: NDArray[Any]) -> float:
+    """Standard error of a ratio of two sums, from leaving out one line at a time."""
+    count = len(above)
+    if count < 2:
+        return math.nan
+    ratios = (above.sum() - above) / (below.sum() - below)
+    spread = ((ratios - ratios.mean()) ** 2).sum()
+    return float(math.sqrt((count - 1) / count * spread))
 
 
 def _table(lines: Sequence[Line]) -> Table:
@@ -284,7 +309,7 @@ def _table(lines: Sequence[Line]) -> Table:
         table.add_row(
             line.tiling,
             str(line.tiles),
-            f"{line.scores.near:.3f}",
+            f"{line.scores.near:.3f} ± {line.scores.error:.3f}",
             f"{line.scores.overall:.3f}",
             f"{line.changed:.3%}",
         )

@@ -145,7 +145,7 @@ class _Bench:
     def __init__(self, arguments: argparse.Namespace, folder: Path) -> None:
         self._arguments = arguments
         self._folder = folder
-        pixels = mosaic(arguments.pictures, arguments.side)
+        pixels = mosaic(arguments.pictures, arguments.side).pixels
         self._scan = write_scan(folder / "scan.tif", pixels)
         # Four tiles: as many as any peer takes at once, or half as many.
         first = round(arguments.tile * (2 - arguments.overlap))

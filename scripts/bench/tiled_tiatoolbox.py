@@ -42,7 +42,7 @@ def main() -> None:
     measure(_TiaToolbox, Job.of(job_parser(__doc__).parse_args()))
 
 
-class _Model(ModelABC):  # type: ignore[misc] — it has no types
+class _Model(ModelABC):  # type: ignore[misc]  # it has no types
     """The network as TIAToolbox wants one: arrays (n, rows, cols, channels)."""
 
     def __init__(self, network: TimedNetwork, intensity: Intensity) -> None:
@@ -111,9 +111,10 @@ class _TiaToolbox:
 
 def _decide(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Ids, shape (rows, cols), of probabilities (rows, cols, classes)."""
-    if probabilities.shape[-1] == 1:
-        return (probabilities[..., 0] >= 0.5).astype(np.uint8)
-    return probabilities.argmax(axis=-1).astype(np.uint8)
+    single = probabilities.shape[-1] == 1
+    ids = probabilities[..., 0] >= 0.5 if single else probabilities.argmax(axis=-1)
+    decided: NDArray[np.uint8] = ids.astype(np.uint8)
+    return decided
 
 
 if __name__ == "__main__":
