@@ -23,7 +23,9 @@ than between them. The latter has the smaller error; both should be about 1. Wit
 
 Shift. The scan is continued by half a tile on each side, by reflection, predicted, and
 cropped back: the grid has moved, the pixels have not. The share of mask pixels that
-change says how far a mask depends on where the tiles happen to lie.
+change says how far a mask depends on where the tiles happen to lie. It is given of all
+pixels, and *inside*: of those that lie more than half a tile from the scan's border,
+beyond which the network sees the reflection once and nothing the other time.
 """
 
 import argparse
@@ -105,12 +107,15 @@ class Line:
         scores: How visible their borders are.
         changed: Share of mask pixels that change when the grid is shifted by half a
             tile.
+        changed_inside: The same of the pixels more than half a tile from the scan's
+            border; None where there are none.
     """
 
     tiling: str
     tiles: int
     scores: Scores
     changed: float
+    changed_inside: float | None
 
 
 def main() -> None:
@@ -157,11 +162,13 @@ def _line(
     moved, _ = tiling(predictor, np.pad(pixels, margin, mode="reflect"))
     moved = moved[:, half : half + extent.rows, half : half + extent.cols]
     changed = decide(probabilities, predictor.labels) != decide(moved, predictor.labels)
+    inside = changed[half:-half, half:-half]
     return Line(
         name,
         tiles=len(tiles),
         scores=seam_scores(probabilities, Grid.of(tiles, extent), edges=subject.edges),
         changed=float(changed.mean()),
+        changed_inside=float(inside.mean()) if inside.size else None,
     )
 
 
@@ -237,8 +244,8 @@ def seam_scores(
         *_crossings(down, grid.rows, edges=edges),
         *_crossings(across, grid.cols, edges=edges),
     ]
-    if not crossings:
-        raise SystemExit("The scan fits into one tile: there is no line to measure.")
+    if len(crossings) < 2:
+        raise SystemExit("The scan has too few tiles: two border lines are needed.")
     on_line = np.array([crossing.on_line for crossing in crossings])
     near = np.array([crossing.near for crossing in crossings])
     overall = np.array([crossing.elsewhere for crossing in crossings])
@@ -294,8 +301,6 @@ def _within(
 def _jackknife(above: NDArray[Any], below: NDArray[Any]) -> float:
     """Standard error of a ratio of two sums, from leaving out one line at a time."""
     count = len(above)
-    if count < 2:
-        return math.nan
     ratios = (above.sum() - above) / (below.sum() - below)
     spread = ((ratios - ratios.mean()) ** 2).sum()
     return float(math.sqrt((count - 1) / count * spread))
@@ -303,7 +308,7 @@ def _jackknife(above: NDArray[Any], below: NDArray[Any]) -> float:
 
 def _table(lines: Sequence[Line]) -> Table:
     table = Table(title="Gradient on tile borders ÷ elsewhere; 1 is invisible")
-    for column in ("tiling", "tiles", "÷ near", "÷ all", "changed by a shift"):
+    for column in ("tiling", "tiles", "÷ near", "÷ all", "shift changes", "inside"):
         table.add_column(column)
     for line in lines:
         table.add_row(
@@ -312,6 +317,7 @@ def _table(lines: Sequence[Line]) -> Table:
             f"{line.scores.near:.3f} ± {line.scores.error:.3f}",
             f"{line.scores.overall:.3f}",
             f"{line.changed:.3%}",
+            "-" if line.changed_inside is None else f"{line.changed_inside:.3%}",
         )
     return table
 
