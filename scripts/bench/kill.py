@@ -7,8 +7,8 @@ started anew in an empty folder, killed with SIGKILL, and run again to its end. 
 moments are seeded and spread over the whole run: one falls somewhere in each of as many
 equal parts of the undisturbed run's time. Every file must hold the same bytes as that
 of the undisturbed run, and no file may be missing or left over; the exit code is 1
-otherwise. Files that ``--ignore`` names are not compared: the journal, which holds
-times.
+otherwise. Files that ``--ignore`` names are not compared: by default those of the
+journal, which holds times.
 """
 
 import argparse

@@ -6,9 +6,11 @@
 
     python scripts/bench/tiled.py --run RUN --pictures DIR --side 1024 --rounds 1
 
-Same weights, same scan, same tiles and overlap for all. RUN is a segmentation of RGB
-pictures that `segx fit` trained; the scan is made of the pictures in a folder. Each
-peer is a process of its own (`tiled_*.py`). They take turns, `--rounds` times, so that
+Same weights, same scan, same tiles and overlap for all; only ``own plan`` takes those
+that segx chooses, and its fastest runtime. RUN is a segmentation of RGB pictures that
+`segx fit` trained, and that ``segx export RUN --int8`` has quantised for the row in
+int8; the scan is made of the pictures in a folder. Each peer is a process of its own
+(`tiled_*.py`, which say how to install it). They take turns, `--rounds` times, so that
 a machine that slows down slows all of them. Leave OMP_NUM_THREADS unset. On a GPU:
 ``--device cuda --side 16384``.
 
@@ -248,7 +250,6 @@ def _contenders(arguments: argparse.Namespace) -> list[Contender]:
     nnunet, tiatoolbox = arguments.python_nnunet, arguments.python_tiatoolbox
     engines = [("torch", "fp32"), ("torch", "bf16"), ("onnx", "fp32")]
     engines += [("openvino", name) for name in ("fp32", "bf16", "int8")]
-    model = (f"--run={arguments.int8}",) if arguments.int8 else ()
     return [
         Contender(REFERENCE, "tiled_monai.py", ("--variant", "reference"), once=True),
         Contender(DEFAULTS, "tiled_monai.py", ("--variant", "defaults")),
@@ -259,16 +260,11 @@ def _contenders(arguments: argparse.Namespace) -> list[Contender]:
             Contender(
                 f"segx {runtime} {precision}",
                 "tiled_segx.py",
-                (
-                    *(model if precision == "int8" else ()),
-                    "--option",
-                    f"runtime={runtime}",
-                    f"precision={precision}",
-                ),
+                ("--option", f"runtime={runtime}", f"precision={precision}"),
             )
             for runtime, precision in engines
         ),
-        Contender("segx own plan", "tiled_segx.py", (*model, "--own-plan")),
+        Contender("segx own plan", "tiled_segx.py", ("--own-plan",)),
     ]
 
 
@@ -331,9 +327,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--only", nargs="*", default=[], help="peers whose name holds one of these"
-    )
-    parser.add_argument(
-        "--int8", type=Path, help="an exported int8 model of RUN, for segx's int8 rows"
     )
     parser.add_argument("--python-nnunet", type=Path, default=here)
     parser.add_argument("--python-tiatoolbox", type=Path, default=here)
