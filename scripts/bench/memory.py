@@ -7,7 +7,9 @@
 The scans are tiled RGB TIFFs of seeded blobs, written tile by tile. Each is predicted
 in a process of its own with a stub for a network, so that nothing but reading,
 blending, deciding and writing counts: the peak of the resident memory, less what the
-process holds when the predictor has been built (`memory_peer.py`). It needs Linux.
+process holds when the predictor has been built (`memory_peer.py`). It needs Linux. On
+scans of less than some 100 million pixels the reader's cache is still filling: only
+full sizes say whether memory grows.
 """
 
 import argparse
