@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ __all__ = [
     "replacing",
     "replacing_folder",
     "sha256",
+    "sweep",
     "verify_digest",
     "write_digest",
     "write_text",
@@ -43,6 +45,23 @@ def replacing(path: Path) -> Iterator[Path]:
         _flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what a process that was killed left of `path` in the making.
+
+    Nobody else may be writing `path` meanwhile.
+    """
+    if path.parent.is_dir():
+        random = r"[a-z0-9_]{8}"  # what tempfile puts in
+        name = re.compile(rf"\.{re.escape(path.stem)}-{random}(\..*)?")
+        for entry in path.parent.iterdir():
+            if not name.fullmatch(entry.name):
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segx.atomic import replacing, replacing_folder, sha256, write_text
+from segx.atomic import replacing, replacing_folder, sha256, sweep, write_text
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -56,3 +56,14 @@ def test_a_folder_is_the_old_one_or_the_new_one(tmp_path: Path, *, fails: bool) 
         written()
     assert [path.name for path in target.iterdir()] == ["deep" if fails else "new"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.b.nii.gz"
+    left = [".a.b.nii-k3x_9abz.nii.gz", ".a.b.nii-00000000"]
+    kept = [".a.b.nii-short.gz", ".x-k3x_9abz.gz", "a.b.nii-k3x_9abz.gz", "a.b.nii.gz"]
+    for name in (*left, *kept):
+        (tmp_path / name).touch()
+    sweep(path)
+    assert sorted(item.name for item in tmp_path.iterdir()) == sorted(kept)
+    sweep(tmp_path / "nowhere" / "a")

@@ -12,11 +12,21 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-__all__ = ["console", "environment", "run", "script", "segx"]
+__all__ = [
+    "attempt",
+    "console",
+    "environment",
+    "known_environment",
+    "last_line",
+    "run",
+    "script",
+    "segx",
+]
 
 BENCH = Path(__file__).resolve().parent
 
-console = Console()
+# A log file is as wide as a table needs it, and a terminal as wide as it is.
+console = Console(width=None if sys.stdout.isatty() else 150)
 
 
 def segx(*arguments: object) -> list[str]:
@@ -24,9 +34,11 @@ def segx(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "segx", *map(str, arguments)]
 
 
-def script(name: str, *arguments: object) -> list[str]:
-    """The command line of a script beside this one."""
-    return [sys.executable, str(BENCH / name), *map(str, arguments)]
+def script(
+    name: str, *arguments: object, python: Path | str = sys.executable
+) -> list[str]:
+    """The command line of a script beside this one; `python` runs it."""
+    return [str(python), str(BENCH / name), *map(str, arguments)]
 
 
 def run(command: Sequence[str], *, log: Path) -> float:
@@ -38,21 +50,45 @@ def run(command: Sequence[str], *, log: Path) -> float:
     Raises:
         SystemExit: If it fails; the end of its output is shown.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    repository = str(BENCH.parent.parent)
-    paths = [repository, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    known = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
-    console.print(f"[dim]$ {shlex.join(command)}[/]", highlight=False, soft_wrap=True)
-    started = time.monotonic()
-    with log.open("w", encoding="utf-8") as output:
-        code = subprocess.run(
-            command, stdout=output, stderr=subprocess.STDOUT, env=known, check=False
-        ).returncode
+    code, seconds = attempt(command, log=log)
     if code:
         tail = log.read_text(encoding="utf-8", errors="replace")[-3000:]
         console.print(tail, markup=False, highlight=False)
         raise SystemExit(f"{shlex.join(command)} ended with {code}; see {log}")
-    return time.monotonic() - started
+    return seconds
+
+
+def attempt(command: Sequence[str], *, log: Path) -> tuple[int, float]:
+    """Run one peer that may fail, its output in a file.
+
+    Returns:
+        Its exit code, and the seconds that it took, the start of Python included.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    console.print(f"[dim]$ {shlex.join(command)}[/]", highlight=False, soft_wrap=True)
+    started = time.monotonic()
+    with log.open("w", encoding="utf-8") as output:
+        code = subprocess.run(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=known_environment(),
+            check=False,
+        ).returncode
+    return code, time.monotonic() - started
+
+
+def known_environment() -> dict[str, str]:
+    """The variables of this process, and this repository before all other code."""
+    repository = str(BENCH.parent.parent)
+    paths = [repository, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def last_line(log: Path) -> str:
+    """What a peer said last: of an error, the reason."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
 
 def environment() -> dict[str, str]:

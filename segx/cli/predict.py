@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from segx.cli.console import console
 from segx.cli.progress import ScanProgress
+from segx.errors import ConfigError
 
 if TYPE_CHECKING:
     from segx.inference.predictor import Predictor
@@ -19,6 +20,7 @@ def run(argv: list[str]) -> int:
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.inference.loading import load
     from segx.inference.outputs import Wanted, prepare_folder
+    from segx.inference.predictor import Working
     from segx.inference.writer import predict_files
     from segx.scans.files import scan_files
 
@@ -33,6 +35,11 @@ def run(argv: list[str]) -> int:
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
+        working=Working(
+            level=arguments.level,
+            mpp=arguments.mpp,
+            pixel_mm=_pixel_mm(arguments.pixel_size),
+        ),
         runtime=arguments.runtime,
         precision=arguments.precision,
     )
@@ -40,6 +47,7 @@ def run(argv: list[str]) -> int:
         return _classify(predictor, arguments.paths, arguments.out)
     wanted = Wanted(
         overlay=not arguments.no_overlay,
+        polygons=arguments.polygons,
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
     )
@@ -114,6 +122,18 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="spare the network glass and empty margins",
     )
+    parser.add_argument("--mpp", type=float, help="work at so many µm a pixel")
+    parser.add_argument("--level", type=int, help="work at a pyramid's level, from 0")
+    parser.add_argument(
+        "--pixel-size",
+        type=float,
+        nargs="+",
+        metavar="UM",
+        help="µm a pixel of scans that don't tell: one number, or height and width",
+    )
+    parser.add_argument(
+        "--polygons", action="store_true", help="write GeoJSON, as QuPath opens it"
+    )
     parser.add_argument(
         "--probabilities", action="store_true", help="write a TIFF of probabilities"
     )
@@ -124,6 +144,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-overlay", action="store_true", help="masks only")
     return parser
+
+
+def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:
+    """Height and width of a pixel in mm, from one or two numbers of micrometres."""
+    if sizes is None:
+        return None
+    if len(sizes) > 2:
+        raise ConfigError(
+            f"--pixel-size: {len(sizes)} numbers given; allowed are one, or height and "
+            "width. Put it behind the paths."
+        )
+    return sizes[0] / 1000, sizes[-1] / 1000
 
 
 def _classify(predictor: "Predictor", paths: list[Path], out: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from segx.atomic import sweep
 from segx.errors import ScanError, SegxError
 from segx.inference.journal import Journal
 from segx.inference.outputs import (
@@ -193,6 +194,8 @@ class _Work:
             with self._opened(source, key) as (scan, mask, maps), writing(plan.mask):
                 room = self._journal.spool(source, key, "clean")
                 finished = Finished(scan, mask, maps, room)
+                for path in files.paths:
+                    sweep(path)
                 write_results(
                     finished, plan, wanted, predictor=predictor, method=self._method()
                 )

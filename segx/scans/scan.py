@@ -55,8 +55,6 @@ class Scan(ABC):
         self.space = space
         self.spacing_mm = spacing_mm if space is None else space.pixel_mm
         self.levels = levels or (extent,)
-        self.level0_scale = (1.0, 1.0)
-        """Rows and columns of the full resolution that one row and column stand for."""
 
     def read(self, region: Region, *, plane: int = 0, level: int = 0) -> NDArray[Any]:
         """Read a rectangle of pixels.
