@@ -14,7 +14,7 @@ from segx.data.datamodule import SegxDataModule
 from segx.data.dataset import Batch
 from segx.data.defects import DefectsError
 from segx.errors import DataError
-from segx.geometry import Region
+from segx.geometry import Extent, Region
 from segx.scans import open_scan
 from segx.scans.neighbours import read_with_neighbours
 from tests.phantoms import ball, write_balls, write_volume
@@ -23,6 +23,7 @@ from tests.phantoms import ball, write_balls, write_volume
 def module(root: Path, task: Task = "segmentation", **keys: Any) -> SegxDataModule:
     small = {"crop": 16, "batch_size": 3, "steps_per_epoch": 4, "workers": 0}
     augment = {"preset": "none"}
+    keys = {"resize": None, **keys}
     data = DataConfig.model_validate(
         {"root": root, "augment": augment, **small, **keys}
     )
@@ -149,6 +150,19 @@ def test_crops_are_no_larger_than_most_planes(root: Path) -> None:
     assert epoch(data)[0].image.shape == (3, 1, 20, 24)
     assert data.pixels_per_step == 3 * 32 * 32
     assert epoch(module(root, crop=256, resize=80))[0].image.shape == (3, 1, 80, 80)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((20, 24), (96, 128)), ((130, 40), (None, None))]
+)
+def test_small_planes_are_enlarged_and_others_are_not(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int | None, int | None]
+) -> None:
+    write_balls(tmp_path, shape=(3, *size))
+    data = module(tmp_path, resize="auto")
+    assert data.resize == (Extent(*expected) if expected[0] else None)
+    batch = next(iter(data.test_dataloader()))
+    assert batch.mask[0].shape == size
 
 
 def test_volumes_of_one_type_and_unit_share_a_scale(tmp_path: Path) -> None:
