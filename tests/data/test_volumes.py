@@ -1,6 +1,7 @@
 """Volumes as training data: planes are drawn, whole volumes are judged."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -244,3 +245,24 @@ def test_neighbours_of_single_images_and_labels_of_volumes_are_refused(
             write_volume(path, ball((3, 8, 8), len(name) + index)[0])
     with pytest.raises(DataError, match="takes single images"):
         module(tmp_path / "classes", "classification")
+
+
+@pytest.mark.slow
+def test_real_volumes_of_mixed_types_give_batches_with_the_root_alone(
+    shared_data: Callable[[str], Path],
+) -> None:
+    data = SegxDataModule(
+        DataConfig(root=shared_data("hippocampus3d"), neighbours=1, workers=0),
+        task="segmentation",
+        seed=0,
+        mean=0.5,
+        std=0.5,
+    )
+    assert [len(cases) for _, cases in data.splits.items()] == [94, 10, 26]
+    assert data.intensity.of_each_scan == "percentile"
+    batch = epoch(data)[0]
+    assert batch.image.shape == (8, 3, 128, 96)
+    assert batch.mask is not None
+    assert set(batch.mask.unique().tolist()) == {0, 1, 2}
+    means = [float(image.mean()) for image in batch.image]
+    assert max(map(abs, means)) < 0.8  # no volume is black or white
