@@ -116,7 +116,9 @@ class DataConfig(Section):
     validation_split: float = Field(0.1, gt=0, lt=1)
     test_split: float = Field(0.0, ge=0, lt=1)
     crop: tuple[int, int] | None = (256, 256)
-    resize: tuple[int, int] | None = None
+    """Size of a training crop; of volumes, at most that of the median plane."""
+    resize: tuple[int, int] | Literal["auto"] | None = "auto"
+    """Size that all images are given first; auto: volumes of small planes only."""
     foreground_share: float = Field(0.5, ge=0, le=1)
     """Share of the training crops that are centred on a foreground pixel."""
     augment: AugmentConfig = AugmentConfig()

@@ -1,6 +1,5 @@
 """A config's data section as loaders for training, validation and test."""
 
-import logging
 import os
 import sys
 from collections import Counter
@@ -25,6 +24,7 @@ from segx.data.dataset import (
     collate,
 )
 from segx.data.layouts import read_layout
+from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
 from segx.data.sampler import EpochSampler
 from segx.data.splits import identical_files, split, write_splits
@@ -37,13 +37,10 @@ from segx.scans import Intensity
 
 __all__ = ["CLASSIFIED_EXTENT", "SegxDataModule"]
 
-logger = logging.getLogger(__name__)
-
 CLASSIFIED_EXTENT = Extent(224, 224)
 """Size of the images for classification where `data.resize` is not set."""
 
 _MIB = 2**20
-_MULTIPLE = 32
 
 
 class SegxDataModule(pl.LightningDataModule):
@@ -269,7 +266,9 @@ class SegxDataModule(pl.LightningDataModule):
         extents = [store.extent(index) for index in range(len(store))]
         if self._task == "segmentation" and self._data.crop is not None:
             crop = Extent(*self._data.crop)
-            return self._limited(crop, extents) if self._has_volumes else crop
+            if not self._has_volumes:
+                return crop
+            return limited_crop(crop, extents, batch_size=self._data.batch_size)
         sizes = Counter(extents)
         if len(sizes) > 1 and self._data.batch_size > 1:
             seen = ", ".join(f"{n} of {size} px" for size, n in sizes.most_common(5))
@@ -279,36 +278,9 @@ class SegxDataModule(pl.LightningDataModule):
             )
         return max(sizes, key=lambda size: abs(size.rows - size.cols))
 
-    def _limited(self, crop: Extent, planes: Sequence[Extent]) -> Extent:
-        """A crop no larger than most planes.
-
-        The rest would be mirror images, which turn the anatomy around. Networks pad to
-        what they can halve by themselves.
-
-        References:
-            The median size after Isensee et al. 2021, doi:10.1038/s41592-020-01008-z.
-        """
-        rows = int(np.median([plane.rows for plane in planes]))
-        cols = int(np.median([plane.cols for plane in planes]))
-        limited = Extent(min(crop.rows, rows), min(crop.cols, cols))
-        if limited != crop:
-            logger.info(
-                "The planes have %dx%d px at the median: crops have %s px, not %s. So "
-                "many more of them make a step of the same cost (data.batch_size): %d.",
-                rows,
-                cols,
-                limited,
-                crop,
-                self._data.batch_size * crop.pixels // self._cost(limited),
-            )
-        return limited
-
     def _cost(self, extent: Extent) -> int:
-        """Pixels that a network computes: planes are so small that padding counts."""
-        if not self._has_volumes:
-            return extent.pixels
-        rows = -(-extent.rows // _MULTIPLE) * _MULTIPLE
-        return rows * (-(-extent.cols // _MULTIPLE) * _MULTIPLE)
+        """Pixels that a network computes."""
+        return padded_pixels(extent) if self._has_volumes else extent.pixels
 
     @cached_property
     def _has_volumes(self) -> bool:
@@ -343,9 +315,13 @@ class SegxDataModule(pl.LightningDataModule):
 
     def _resize(self) -> Extent | None:
         """Size that images are given before anything else."""
-        if self._data.resize is not None:
+        if isinstance(self._data.resize, tuple):
             return Extent(*self._data.resize)
-        return CLASSIFIED_EXTENT if self._task == "classification" else None
+        if self._task == "classification":
+            return CLASSIFIED_EXTENT
+        if self._data.resize is None or not self._has_volumes:
+            return None
+        return enlarged([self.survey.extents[case.id] for case in self.splits.train])
 
     def _class_names(self) -> tuple[str, ...]:
         """Names of what is told apart."""

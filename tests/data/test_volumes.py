@@ -1,6 +1,7 @@
 """Volumes as training data: planes are drawn, whole volumes are judged."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from segx.data.datamodule import SegxDataModule
 from segx.data.dataset import Batch
 from segx.data.defects import DefectsError
 from segx.errors import DataError
-from segx.geometry import Region
+from segx.geometry import Extent, Region
 from segx.scans import open_scan
 from segx.scans.neighbours import read_with_neighbours
 from tests.phantoms import ball, write_balls, write_volume
@@ -23,6 +24,7 @@ from tests.phantoms import ball, write_balls, write_volume
 def module(root: Path, task: Task = "segmentation", **keys: Any) -> SegxDataModule:
     small = {"crop": 16, "batch_size": 3, "steps_per_epoch": 4, "workers": 0}
     augment = {"preset": "none"}
+    keys = {"resize": None, **keys}
     data = DataConfig.model_validate(
         {"root": root, "augment": augment, **small, **keys}
     )
@@ -151,6 +153,19 @@ def test_crops_are_no_larger_than_most_planes(root: Path) -> None:
     assert epoch(module(root, crop=256, resize=80))[0].image.shape == (3, 1, 80, 80)
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [((20, 24), (96, 128)), ((130, 40), (None, None))]
+)
+def test_small_planes_are_enlarged_and_others_are_not(
+    tmp_path: Path, size: tuple[int, int], expected: tuple[int | None, int | None]
+) -> None:
+    write_balls(tmp_path, shape=(3, *size))
+    data = module(tmp_path, resize="auto")
+    assert data.resize == (Extent(*expected) if expected[0] else None)
+    batch = next(iter(data.test_dataloader()))
+    assert batch.mask[0].shape == size
+
+
 def test_volumes_of_one_type_and_unit_share_a_scale(tmp_path: Path) -> None:
     for index in range(4):
         image, mask = ball((5, 20, 20), index)
@@ -230,3 +245,24 @@ def test_neighbours_of_single_images_and_labels_of_volumes_are_refused(
             write_volume(path, ball((3, 8, 8), len(name) + index)[0])
     with pytest.raises(DataError, match="takes single images"):
         module(tmp_path / "classes", "classification")
+
+
+@pytest.mark.slow
+def test_real_volumes_of_mixed_types_give_batches_with_the_root_alone(
+    shared_data: Callable[[str], Path],
+) -> None:
+    data = SegxDataModule(
+        DataConfig(root=shared_data("hippocampus3d"), neighbours=1, workers=0),
+        task="segmentation",
+        seed=0,
+        mean=0.5,
+        std=0.5,
+    )
+    assert [len(cases) for _, cases in data.splits.items()] == [94, 10, 26]
+    assert data.intensity.of_each_scan == "percentile"
+    batch = epoch(data)[0]
+    assert batch.image.shape == (8, 3, 128, 96)
+    assert batch.mask is not None
+    assert set(batch.mask.unique().tolist()) == {0, 1, 2}
+    means = [float(image.mean()) for image in batch.image]
+    assert max(map(abs, means)) < 0.8  # no volume is black or white
