@@ -82,20 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--overlap", type=float, help="least share that neighbours overlap"
     )
     parser.add_argument("--batch-size", type=int, help="tiles that run at once")
-    parser.add_argument(
-        "--device", help="cpu, cuda or mps (default: the best there is)"
-    )
-    parser.add_argument(
-        "--runtime",
-        choices=("auto", "torch", "onnx", "openvino"),
-        default="auto",
-        help="the engine (default: the fastest installed)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("fp32", "bf16", "fp16", "int8"),
-        help="what it computes in (default: the fastest there is)",
-    )
+    _add_engine(parser)
     parser.add_argument(
         "--ensemble",
         nargs="+",
@@ -124,6 +111,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-overlay", action="store_true", help="masks only")
     return parser
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    """What runs the network, and where."""
+    parser.add_argument(
+        "--device", help="cpu, cuda or mps (default: the best there is)"
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "onnx", "openvino"),
+        default="auto",
+        help="the engine (default: the fastest installed)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16", "int8"),
+        help="what it computes in (default: the fastest there is)",
+    )
 
 
 def _classify(predictor: "Predictor", paths: list[Path], out: Path) -> int:
