@@ -73,36 +73,18 @@ def run(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segx predict",
-        description="Write a mask and an overlay for each image; for a classifier, a "
-        "CSV file of probabilities.",
+        description="Write a mask, an overlay and a summary for each scan; for a "
+        "classifier, a CSV file of probabilities. What is there already is not "
+        "predicted again.",
     )
     parser.add_argument(
         "model", help="a run folder, a .ckpt, a model folder or an .onnx"
     )
     parser.add_argument(
-        "paths", nargs="+", type=Path, metavar="PATH", help="images, folders"
+        "paths", nargs="+", type=Path, metavar="PATH", help="scans, folders"
     )
     parser.add_argument(
         "-o", "--out", type=Path, required=True, help="folder for results"
-    )
-    parser.add_argument("--tile", type=int, help="side of a tile in pixels")
-    parser.add_argument(
-        "--overlap", type=float, help="least share that neighbours overlap"
-    )
-    parser.add_argument("--batch-size", type=int, help="tiles that run at once")
-    parser.add_argument(
-        "--device", help="cpu, cuda or mps (default: the best there is)"
-    )
-    parser.add_argument(
-        "--runtime",
-        choices=("auto", "torch", "onnx", "openvino"),
-        default="auto",
-        help="the engine (default: the fastest installed)",
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("fp32", "bf16", "fp16", "int8"),
-        help="what it computes in (default: the fastest there is)",
     )
     parser.add_argument(
         "--ensemble",
@@ -111,39 +93,66 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MODEL",
         help="further models, such as folds, that are averaged with the first",
     )
-    parser.add_argument(
-        "--tta",
-        choices=("none", "flips", "all"),
-        default="none",
-        help="average over test-time views: 4 flips, or 8 flips and turns",
+    _add_outputs(parser.add_argument_group("what is written"))
+    _add_tiles(parser.add_argument_group("how a scan is cut"))
+    _add_engine(parser.add_argument_group("what runs the network, and where"))
+    return parser
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--no-overlay", action="store_true", help="no picture of it")
+    group.add_argument(
+        "--polygons", action="store_true", help="GeoJSON, as QuPath opens it"
     )
-    parser.add_argument(
-        "--skip-blank",
-        action="store_true",
-        help="spare the network glass and empty margins",
+    group.add_argument(
+        "--probabilities", action="store_true", help="a TIFF of probabilities"
     )
-    parser.add_argument("--mpp", type=float, help="work at so many µm a pixel")
-    parser.add_argument("--level", type=int, help="work at a pyramid's level, from 0")
-    parser.add_argument(
+    group.add_argument(
+        "--uncertainty", action="store_true", help="a TIFF of their entropy, 0 to 1"
+    )
+
+
+def _add_tiles(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--mpp", type=float, help="work at so many µm a pixel")
+    group.add_argument("--level", type=int, help="work at a pyramid's level, from 0")
+    group.add_argument(
         "--pixel-size",
         type=float,
         nargs="+",
         metavar="UM",
         help="µm a pixel of scans that don't tell: one number, or height and width",
     )
-    parser.add_argument(
-        "--polygons", action="store_true", help="write GeoJSON, as QuPath opens it"
+    group.add_argument("--tile", type=int, help="side of a tile in pixels")
+    group.add_argument(
+        "--overlap", type=float, help="least share that neighbours overlap"
     )
-    parser.add_argument(
-        "--probabilities", action="store_true", help="write a TIFF of probabilities"
+    group.add_argument("--batch-size", type=int, help="tiles that run at once")
+    group.add_argument(
+        "--tta",
+        choices=("none", "flips", "all"),
+        default="none",
+        help="average over test-time views: 4 flips, or 8 flips and turns",
     )
-    parser.add_argument(
-        "--uncertainty",
+    group.add_argument(
+        "--skip-blank",
         action="store_true",
-        help="write a TIFF of their entropy",
+        help="spare the network glass and empty margins",
     )
-    parser.add_argument("--no-overlay", action="store_true", help="masks only")
-    return parser
+
+
+def _add_engine(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--device", help="cpu, cuda or mps (default: the best there is)")
+    group.add_argument(
+        "--runtime",
+        choices=("auto", "torch", "onnx", "openvino"),
+        default="auto",
+        help="the engine (default: the fastest installed)",
+    )
+    group.add_argument(
+        "--precision",
+        choices=("fp32", "bf16", "fp16", "int8"),
+        help="what it computes in (default: the fastest there is)",
+    )
 
 
 def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:

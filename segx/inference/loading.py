@@ -19,7 +19,6 @@ from segx.inference.views import Views
 
 if TYPE_CHECKING:
     from segx.artifact import Model
-    from segx.inference.runtimes.eager import TorchRuntime
 
 __all__ = ["load", "predictor_of"]
 
@@ -72,12 +71,18 @@ def load(
     return Predictor(members, plan=plan, skip_blank=skip_blank, working=working)
 
 
-def predictor_of(
-    model: "Model", *, device: str | None = None, plan: TilePlan | None = None
-) -> Predictor:
-    """A predictor that runs a model in PyTorch, in bfloat16 where that is fast."""
-    member = Member(model.spec, _torch_runtime(model, device), model.source)
-    return Predictor(Members([member]), plan=plan)
+def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
+    """A predictor of a model that is loaded already, in the engine that `load` takes.
+
+    Args:
+        model: The model.
+        device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
+    """
+    chosen = choices_of_model(model, device=device).choose()
+    member = Member(
+        model.spec, chosen.runtime, model.source, reference=chosen.reference
+    )
+    return Predictor(Members([member]))
 
 
 def _member(
@@ -105,20 +110,4 @@ def _member(
         source,
         digest=sha256(source),
         reference=chosen.reference,
-    )
-
-
-def _torch_runtime(model: "Model", device: str | None) -> "TorchRuntime":
-    """PyTorch on a device; the choice of precision is logged."""
-    from segx.environment import bf16_support, choose_device
-    from segx.inference.runtimes.eager import TorchRuntime
-
-    place = choose_device(device)
-    bf16 = bf16_support(place)
-    _logger.info("Predicting on %s: %s", place, bf16.reason)
-    return TorchRuntime(
-        model.network,
-        device=place,
-        precision="bf16" if bf16.fast else "fp32",
-        head="class" if model.spec.labels is None else "mask",
     )

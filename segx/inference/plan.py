@@ -96,7 +96,7 @@ class TilePlan:
         Examples:
             >>> frame, tile, tiles = TilePlan().tiling(Extent(4096, 100))
             >>> tile, len(tiles)
-            (Extent(rows=864, cols=128), 5)
+            (Extent(rows=736, cols=128), 6)
         """
         tile = self.tile_for(scan)
         frame = Extent(max(tile.rows, scan.rows), max(tile.cols, scan.cols))
