@@ -23,6 +23,7 @@ from segx.inference.summary import (
 from segx.masks.cleaning import clean
 from segx.masks.uncertainty import entropy
 from segx.scans.files import create_mask, mask_files
+from segx.scans.intensity import match_channels
 from segx.scans.overlay import write_png
 from segx.scans.polygons import Polygons
 from segx.scans.scan import Scan
@@ -137,13 +138,15 @@ def _write_mask(
 def _overlay(scan: Scan, mask: Spool, predictor: Predictor) -> NDArray[np.uint8]:
     """The plane in the middle with its mask."""
     middle = scan.planes // 2
-    intensity = predictor.members.scales_of(scan)[0]
+    neighbours = predictor.spec.neighbours
+    intensity = predictor.members.scales_of(scan)[0].of_middle(neighbours)
     sketch = Sketch(scan.extent, labels=predictor.labels, intensity=intensity)
     for plane, region in _blocks(scan):
         if plane == middle:
             first = plane * scan.extent.rows + region.top
-            pixels = predictor.pixels(scan, plane, region)
-            sketch.add(region, pixels, mask.read(first, region.rows))
+            pixels = scan.read(region, plane=plane)
+            shown = match_channels(pixels, intensity.channels, source=scan.path)
+            sketch.add(region, shown, mask.read(first, region.rows))
     return sketch.draw()
 
 

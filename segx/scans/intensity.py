@@ -189,6 +189,18 @@ class Intensity:
             std=self.std * planes,
         )
 
+    def of_middle(self, neighbours: int) -> Self:
+        """The scale of the plane in the middle; the inverse of `for_neighbours`."""
+        count = self.channels // (2 * neighbours + 1)
+        own = slice(neighbours * count, (neighbours + 1) * count)
+        return replace(
+            self,
+            low=self.low[own],
+            high=self.high[own],
+            mean=self.mean[own],
+            std=self.std[own],
+        )
+
     def fitted_to(self, scan: Scan, *, neighbours: int = 0) -> Self:
         """The scale for one scan: itself, unless it is each scan's own.
 

@@ -224,3 +224,11 @@ def test_a_scan_of_one_value_is_named() -> None:
     scale = Intensity.for_each_scan("percentile", 1, mean=0.5, std=0.5)
     with pytest.raises(DataError, match=r"blank\.png.*nothing to scale"):
         scale.fitted_to(ArrayScan(np.ones((4, 4)), path=Path("blank.png")))
+
+
+@pytest.mark.parametrize("neighbours", [0, 1, 3])
+def test_the_scale_of_the_plane_in_the_middle_is_the_planes_own(
+    neighbours: int,
+) -> None:
+    scale = Intensity.from_percentiles([1.0, 2.0], [5.0, 7.0], mean=0.5, std=0.25)
+    assert scale.for_neighbours(neighbours).of_middle(neighbours) == scale
