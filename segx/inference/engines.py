@@ -1,7 +1,7 @@
 """Which engine runs a model, in which precision: the fastest one there is."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from importlib.util import find_spec
@@ -53,10 +53,13 @@ class Engine:
         runtime: What shall run.
         reference: The same network in float32: in torch, or for an exported model in
             ONNX Runtime. Where it was chosen itself, it is the same object.
+        spares: What builds the next ones, the fastest first, should it not be as good
+            as the reference.
     """
 
     runtime: Runtime
     reference: Runtime
+    spares: tuple[Callable[[], Runtime], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,17 +96,18 @@ class Choices:
             ConfigError: If there is no such engine here; what there is, is named.
             SegxError: If the network can't be brought into the only one that fits.
         """
-        *others, last = self._matching(runtime, precision)
-        for option in others:
+        *others, last = options = self._matching(runtime, precision)
+        for number, option in enumerate(others):
             try:
-                return self._said(self.build(option))
+                return self._said(self.build(option), options[number + 1 :])
             except SegxError as error:
                 _logger.warning("%s can't be used: %s", option, error)
-        return self._said(self.build(last))
+        return self._said(self.build(last), [])
 
-    def _said(self, runtime: Runtime) -> Engine:
+    def _said(self, runtime: Runtime, rest: Sequence[Option]) -> Engine:
         _logger.info("Predicting with %s", runtime.about)
-        return Engine(runtime, self.reference)
+        spares = tuple(partial(self.build, option) for option in rest)
+        return Engine(runtime, self.reference, spares)
 
     def _matching(
         self, runtime: RuntimeName | None, precision: Precision | None

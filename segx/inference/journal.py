@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from segx.atomic import sha256, write_text
+from segx.atomic import sha256, sweep, write_text
 
 __all__ = ["Entry", "Journal"]
 
@@ -55,16 +55,17 @@ class Journal:
         return hashlib.sha256(self._settings.encode()).hexdigest()
 
     @property
-    def engines(self) -> str | None:
+    def engines(self) -> tuple[str, ...] | None:
         """The engines that these settings were run with before, if they were."""
         try:
-            return self._engines_file.read_text(encoding="utf-8").strip()
+            text = self._engines_file.read_text(encoding="utf-8")
         except OSError:
             return None
+        return tuple(text.splitlines())
 
-    def settle(self, engines: str) -> None:
+    def settle(self, engines: Sequence[str]) -> None:
         """Note the engines, so that what is resumed is computed alike."""
-        write_text(self._engines_file, f"{engines}\n")
+        write_text(self._engines_file, "".join(f"{name}\n" for name in engines))
 
     def key(self, scan: Path) -> str:
         """Digest of a scan's bytes and of the settings."""
@@ -109,6 +110,11 @@ class Journal:
         }
         entry = Entry(scan.name, key, about, round(seconds, 3), written)
         write_text(self._entry_file(scan), json.dumps(asdict(entry), indent=1) + "\n")
+        self.tidy(scan)
+
+    def tidy(self, scan: Path) -> None:
+        """Remove the spools of a finished scan, and what a killed process left."""
+        sweep(self._entry_file(scan))
         for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
             left.unlink(missing_ok=True)
 

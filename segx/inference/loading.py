@@ -80,7 +80,11 @@ def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
     """
     chosen = choices_of_model(model, device=device).choose()
     member = Member(
-        model.spec, chosen.runtime, model.source, reference=chosen.reference
+        model.spec,
+        chosen.runtime,
+        model.source,
+        reference=chosen.reference,
+        spares=chosen.spares,
     )
     return Predictor(Members([member]))
 
@@ -110,4 +114,5 @@ def _member(
         source,
         digest=sha256(source),
         reference=chosen.reference,
+        spares=chosen.spares,
     )

@@ -1,6 +1,6 @@
 """The networks of a prediction: one, or several whose probabilities are averaged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ModelError
-from segx.inference.parity import checked
+from segx.inference.parity import is_as_good
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
@@ -43,6 +43,8 @@ class Member:
         digest: SHA-256 of its weights; empty where there is no file.
         reference: The same network in float32, which a faster engine is held against;
             None where there is nothing to compare.
+        spares: What builds the engines that come next, should the first not be as good
+            as the reference.
     """
 
     spec: ModelSpec
@@ -50,6 +52,14 @@ class Member:
     source: Path
     digest: str = ""
     reference: Runtime | None = None
+    spares: tuple[Callable[[], Runtime], ...] = ()
+
+    def engines(self) -> Iterator[Runtime]:
+        """The engine, its spares, and at last the reference; each made when needed."""
+        yield self.runtime
+        yield from (make() for make in self.spares)
+        if self.reference is not None:
+            yield self.reference
 
 
 class Members:
@@ -81,34 +91,29 @@ class Members:
     @property
     def about(self) -> str:
         """The engines, each once."""
-        return ", ".join(dict.fromkeys(item.runtime.about for item in self.members))
+        return ", ".join(dict.fromkeys(self.engines))
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Each member's engine, as it says of itself."""
+        return tuple(member.runtime.about for member in self.members)
 
     def check(self, tiles: NDArray[np.float32]) -> None:
-        """Give up engines that decide otherwise than their references; see `checked`.
+        """Give up engines that decide otherwise than their references.
 
         Args:
             tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
         """
         self.members = tuple(
-            replace(
-                member,
-                runtime=checked(
-                    member.runtime,
-                    member.reference,
-                    self._own(member, tiles),
-                    member.spec.labels,
-                ),
-            )
-            if member.reference is not None
-            else member
+            replace(member, runtime=_as_good(member, self._own(member, tiles)))
             for member in self.members
         )
 
-    def fall_back(self) -> None:
-        """Take the references, as an earlier check did."""
+    def take(self, engines: Sequence[str]) -> None:
+        """Take the engines, by name, that an earlier check ended with."""
         self.members = tuple(
-            replace(member, runtime=member.reference or member.runtime)
-            for member in self.members
+            replace(member, runtime=_called(member, about))
+            for member, about in zip(self.members, engines, strict=True)
         )
 
     def scales_of(self, scan: Scan) -> tuple[Intensity, ...]:
@@ -177,6 +182,26 @@ class Members:
             return tiles
         place = self._scales.index(member.spec.intensity) * member.spec.in_channels
         return np.ascontiguousarray(tiles[:, place : place + member.spec.in_channels])
+
+
+def _as_good(member: Member, tiles: NDArray[np.float32]) -> Runtime:
+    """The fastest engine that decides as the reference does."""
+    if member.reference is None:
+        return member.runtime
+    for engine in member.engines():
+        if is_as_good(engine, member.reference, tiles, member.spec.labels):
+            return engine
+    return member.reference
+
+
+def _called(member: Member, about: str) -> Runtime:
+    """The engine of that name or, if it is not here any more, the slowest one."""
+    engine = member.runtime
+    for candidate in member.engines():
+        engine = candidate
+        if engine.about == about:
+            break
+    return engine
 
 
 def _labels_of(member: Member) -> Labels:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segx.inference.runtimes import Runtime
 from segx.labels import Labels
 
-__all__ = ["PARITY_LIMIT", "checked", "flipped_on", "flipped_share"]
+__all__ = ["PARITY_LIMIT", "flipped_on", "flipped_share", "is_as_good"]
 
 PARITY_LIMIT = 0.005
 """Largest share of pixels that may be decided otherwise than in torch fp32."""
@@ -17,15 +17,13 @@ PARITY_LIMIT = 0.005
 _logger = logging.getLogger(__name__)
 
 
-def checked(
+def is_as_good(
     runtime: Runtime,
     reference: Runtime,
     tiles: NDArray[np.float32],
     labels: Labels | None,
-) -> Runtime:
-    """Take an engine if it decides like the reference, or else the reference.
-
-    What was measured is logged; that an engine is given up, as a warning.
+) -> bool:
+    """Whether an engine decides like the reference; what was measured is logged.
 
     Args:
         runtime: The engine that shall be used.
@@ -35,26 +33,25 @@ def checked(
         labels: What the logits mean; None for a classifier.
 
     Returns:
-        One of the two.
+        False if more than `PARITY_LIMIT` of the pixels are decided otherwise; that is
+        logged as a warning.
     """
     if runtime is reference or not len(tiles):
-        return runtime
+        return True
     share = flipped_share(runtime.run(tiles), reference.run(tiles), labels)
     what = "images" if labels is None else "pixels"
     found = f"{share:.2%} of the {what} of {len(tiles)} tiles are decided otherwise"
     if share <= PARITY_LIMIT:
         _logger.info("%s: %s than by %s", runtime.about, found, reference.about)
-        return runtime
+        return True
     _logger.warning(
-        "%s is not used: %s than by %s, and %.1f %% may be. Going on with %s, which is "
-        "slower.",
+        "%s is not used: %s than by %s, and %.1f %% may be. The next one is slower.",
         runtime.about,
         found,
         reference.about,
         100 * PARITY_LIMIT,
-        reference.about,
     )
-    return reference
+    return False
 
 
 def flipped_on(

@@ -177,24 +177,24 @@ class Predictor:
             for region, band in predict(scan, read, plane, first_row):
                 yield Band(plane, region, band)
 
-    def settle(self, scan: Scan, *, engines: str | None = None) -> None:
-        """Choose between the engines and float32, once.
+    def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
+        """Choose between fast engines and float32, once.
 
         An engine that decides more than `PARITY_LIMIT` of the pixels of a few tiles
         otherwise than float32 is given up, and that is said.
 
         Args:
             scan: The scan that tiles are taken from.
-            engines: What an earlier call settled on, as `Members.about` said; it is
-                taken again, unseen.
+            engines: What an earlier call settled on, as `Members.engines` said; these
+                are taken again, unseen.
         """
         if self._is_settled:
             return
         self._is_settled = True
         if engines is None:
             self.members.check(self._examples(scan))
-        elif engines != self.members.about:
-            self.members.fall_back()
+        else:
+            self.members.take(engines)
 
     def resume(self, scan: Scan, *, rows: int) -> Place:
         """The last place at which a band begins, once so many rows are finished.

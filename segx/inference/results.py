@@ -22,8 +22,8 @@ from segx.inference.summary import (
 )
 from segx.masks.cleaning import clean
 from segx.masks.uncertainty import entropy
+from segx.scans.channels import match_channels
 from segx.scans.files import create_mask, mask_files
-from segx.scans.intensity import match_channels
 from segx.scans.overlay import write_png
 from segx.scans.polygons import Polygons
 from segx.scans.scan import Scan

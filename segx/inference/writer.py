@@ -145,6 +145,7 @@ class _Work:
                 key = self._journal.key(source)
                 done = self._journal.find(source, key)
             if done is not None:
+                self._journal.tidy(source)
                 files = result_files(plan, wanted, predictor, is_new=False)
                 return lambda: Outcome(source, files, None)
             with self._opened(source, key) as (scan, mask, maps):
@@ -161,7 +162,7 @@ class _Work:
         self._predictor.settle(scan, engines=before)
         if before is None:
             with writing(scan.path):
-                self._journal.settle(self._predictor.members.about)
+                self._journal.settle(self._predictor.members.engines)
 
     def _predict(self, scan: Scan, mask: Spool, maps: Spool | None) -> None:
         """Add what is missing to the spools."""

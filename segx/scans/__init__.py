@@ -1,5 +1,6 @@
 """Disk ⇄ array, with its geometry."""
 
+from segx.scans.channels import match_channels
 from segx.scans.files import (
     IMAGE_SUFFIXES,
     create_mask,
@@ -7,7 +8,7 @@ from segx.scans.files import (
     open_scan,
     scan_files,
 )
-from segx.scans.intensity import Intensity, match_channels
+from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
 from segx.scans.overlay import as_rgb, draw_overlay, write_png
 from segx.scans.resize import resize_image, resize_mask

@@ -1,7 +1,7 @@
 """How stored values become what a network reads: the same in training and inference."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from segx.errors import DataError, ScanError
+from segx.scans.channels import match_channels
 from segx.scans.sampling import in_bands, spread_pixels
 from segx.scans.scan import Scan
 
-__all__ = ["SCAN_PIXELS", "Intensity", "ScanScale", "match_channels", "measured_range"]
+__all__ = ["SCAN_PIXELS", "Intensity", "ScanScale", "measured_range"]
 
 SCAN_PIXELS = 16_384
 """Number of a scan's pixels, evenly spread, that its own scale is taken from."""
@@ -244,27 +245,6 @@ class Intensity:
             of_each_scan=None,
         )
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Rebuild a scale from what `to_dict` gave."""
-        numbers = {
-            key: tuple(float(value) for value in values[key])
-            for key in ("low", "high", "mean", "std")
-        }
-        return cls(
-            **numbers,
-            source=str(values["source"]),
-            dtype=values.get("dtype"),
-            of_each_scan=values.get("of_each_scan"),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The scale as plain lists and text."""
-        return {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in asdict(self).items()
-        }
-
     def __call__(
         self, array: NDArray[Any], *, source: Path = _SOMEWHERE
     ) -> NDArray[np.float32]:
@@ -359,38 +339,6 @@ def measured_range(
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def match_channels(array: NDArray[Any], channels: int, *, source: Path) -> NDArray[Any]:
-    """Give an image the number of channels that a model reads, where nothing is lost.
-
-    Grey becomes three equal channels, three equal channels become grey, and an alpha
-    channel that is opaque everywhere is dropped.
-
-    Args:
-        array: Shape (rows, cols, channels as stored).
-        channels: Number of channels wanted.
-        source: The file that an error names.
-
-    Raises:
-        ScanError: If something would be lost or made up.
-    """
-    found = array.shape[2]
-    if found == channels:
-        return array
-    if found in (2, 4) and channels in (1, 3):
-        array = _without_alpha(array, source=source)
-    stored = array.shape[2]
-    if stored == channels:
-        return array
-    if stored == 1 and channels == 3:
-        return np.repeat(array, 3, axis=2)
-    if stored == 3 and channels == 1 and (array == array[..., :1]).all():
-        return array[..., :1]
-    raise ScanError(
-        f"{source} has {found} channels, and the model reads {channels}. Convert the "
-        "image, or take a model that was trained on such images."
-    )
-
-
 def _refuse_infinite(array: NDArray[Any], *, source: Path) -> None:
     """Raise if a floating-point value is NaN or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -399,18 +347,6 @@ def _refuse_infinite(array: NDArray[Any], *, source: Path) -> None:
             f"{source} holds {count} values that are NaN or infinite. Replace "
             "them, or leave the image out."
         )
-
-
-def _without_alpha(array: NDArray[Any], *, source: Path) -> NDArray[Any]:
-    """Drop an alpha channel that says nothing."""
-    alpha = array[..., -1]
-    opaque = np.iinfo(alpha.dtype).max if alpha.dtype.kind in "ui" else 1
-    if not (alpha == opaque).all():
-        raise ScanError(
-            f"{source} has a transparent alpha channel: values from {alpha.min()} to "
-            f"{alpha.max()}, where {opaque} is opaque. Flatten the image first."
-        )
-    return array[..., :-1]
 
 
 def _broadcast(values: tuple[float, ...], dtype: DTypeLike) -> NDArray[Any]:

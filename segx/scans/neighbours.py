@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.geometry import Region
-from segx.scans.intensity import match_channels
+from segx.scans.channels import match_channels
 from segx.scans.scan import Scan
 
 __all__ = ["planes_around", "read_with_neighbours"]

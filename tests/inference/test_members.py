@@ -110,6 +110,26 @@ def test_what_was_settled_once_is_taken_again_unseen() -> None:
     )
     image = ArrayScan(np.zeros((40, 40, 3), np.uint8))
     kept, given_up = Predictor(Members([member])), Predictor(Members([member]))
-    kept.settle(image, engines="constant")
-    given_up.settle(image, engines="brightness")
+    kept.settle(image, engines=["constant"])
+    given_up.settle(image, engines=["brightness"])
     assert (kept.members.about, given_up.members.about) == ("constant", "brightness")
+
+
+def test_the_next_fastest_engine_is_tried_before_the_reference() -> None:
+    class Other(Brightness):
+        about = "other"
+
+    member = Member(
+        model(THREE).spec,
+        Constant((9.0, 0.0, 0.0)),
+        Path("a"),
+        reference=Brightness(),
+        spares=(lambda: Constant((0.0, 9.0, 0.0)), Other),
+    )
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    predictor = Predictor(Members([member]))
+    predictor.settle(ArrayScan(pixels))
+    assert predictor.members.engines == ("other",)
+    resumed = Predictor(Members([member]))
+    resumed.settle(ArrayScan(pixels), engines=["other"])
+    assert resumed.members.engines == ("other",)
