@@ -40,7 +40,8 @@ def is_as_good(
         return True
     share = flipped_share(runtime.run(tiles), reference.run(tiles), labels)
     what = "images" if labels is None else "pixels"
-    found = f"{share:.2%} of the {what} of {len(tiles)} tiles are decided otherwise"
+    count = f"{len(tiles)} tile{'s' if len(tiles) > 1 else ''}"
+    found = f"{share:.2%} of the {what} of {count} are decided otherwise"
     if share <= PARITY_LIMIT:
         _logger.info("%s: %s than by %s", runtime.about, found, reference.about)
         return True

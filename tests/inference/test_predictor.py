@@ -265,7 +265,8 @@ def test_a_saved_model_predicts_the_same_when_it_is_loaded(
     names = ("a", "b") if task == "classification" else None
     spec = model(None if names else THREE, class_names=names).spec
     spec = spec.model_copy(update={"encoder": EncoderConfig(name="xception_narrow")})
-    made = Model(build_network(spec).eval(), spec, tmp_path)
+    weights = tmp_path / "model" / "weights.safetensors"
+    made = Model(build_network(spec).eval(), spec, weights)
     save_model(made, tmp_path / "model")
     first = predictor_of(made, device="cpu")
     again = load(tmp_path / "model", device="cpu")
