@@ -94,6 +94,10 @@ class Survey:
             return Intensity.for_each_scan(
                 self.scan_scale, self.channels, mean=mean, std=std
             )
+        dtype = np.dtype(self.dtype)
+        if self.intensity_source == f"range of {dtype}":
+            # Scans of another type are refused: they would come out black or white.
+            return Intensity.for_dtype(dtype, self.channels, mean=mean, std=std)
         return Intensity.from_percentiles(
             self.low, self.high, mean=mean, std=std, source=self.intensity_source
         )

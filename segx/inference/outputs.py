@@ -191,18 +191,21 @@ def plan_outputs(
     # Some file systems take "A.png" for "a.png".
     origins = {_key(source): source for source in plans}
     takers: dict[str, Path] = {}
-    clashes = []
+    clashes: dict[tuple[Path, Path], str] = {}
     for source, plan in plans.items():
         for path in (*mask_files(plan.mask, labels), *plan.extras):
             rival = takers.setdefault(_key(path), source)
             if rival != source:
-                clashes.append(f"{rival} and {source} would both be written to {path}")
+                clash = f"{rival} and {source} would both be written to {path}"
+                clashes.setdefault((rival, source), clash)
             if _key(path) in origins:
-                clashes.append(f"{source} would be written over {origins[_key(path)]}")
+                origin = origins[_key(path)]
+                clash = f"{source} would be written over {origin}"
+                clashes.setdefault((source, origin), clash)
     if clashes:
         raise ScanError(
-            f"{'; '.join(clashes)}. Predict them into different folders, and not into "
-            "that of the scans."
+            f"{'; '.join(clashes.values())}. Predict them by separate calls, each with "
+            "an output folder of its own, which is not that of the scans."
         )
     return plans
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Self
 from segx.config.schema import InferenceConfig
 from segx.errors import TilingError
 from segx.geometry import Extent, Tile
-from segx.tiles.grid import cover, overlap_px, spans
+from segx.tiles.grid import cover, share_px, spans
 from segx.tiles.window import BlendKind
 
 __all__ = ["LARGEST_TILE", "OVERLAP_PX", "TilePlan", "Tiling"]
@@ -100,7 +100,7 @@ class TilePlan:
         """
         tile = self.tile_for(scan)
         frame = Extent(max(tile.rows, scan.rows), max(tile.cols, scan.cols))
-        shared = Extent(self._overlap_px(tile.rows), self._overlap_px(tile.cols))
+        shared = Extent(self.overlap_px(tile.rows), self.overlap_px(tile.cols))
         return Tiling(frame, tile, cover(frame, tile, overlap_px=shared))
 
     def tile_for(self, scan: Extent) -> Extent:
@@ -121,10 +121,11 @@ class TilePlan:
 
     def _cost(self, length: int, side: int) -> tuple[int, int]:
         """Pixels that are computed along an axis, and the number of tiles."""
-        count = spans(length, side, self._overlap_px(side))
+        count = spans(length, side, self.overlap_px(side))
         return count * side, count
 
-    def _overlap_px(self, side: int) -> int:
+    def overlap_px(self, side: int) -> int:
+        """Least number of pixels that tiles of that side share along an axis."""
         if self.overlap is not None:
-            return overlap_px(side, self.overlap)
+            return share_px(side, self.overlap)
         return min(OVERLAP_PX, side // 4)

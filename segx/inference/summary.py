@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import segx
 from segx.atomic import write_text
+from segx.geometry import Extent
 from segx.inference.plan import TilePlan
 from segx.labels import Labels
 from segx.scans.damage import writing
@@ -60,8 +61,8 @@ class Method:
         model_sha256: Digest of its weights.
         config_sha256: Digest of what it was told.
         runtime: Engine, device and precision, as `Runtime.about` says.
-        tile: Side of a tile, in pixels; None: chosen for the scan.
-        overlap: Least share of a tile that its neighbour covered too; None likewise.
+        tile: Rows and columns of a tile, in pixels.
+        overlap_px: Least rows and columns that neighbouring tiles shared.
         blend: How a pixel's weight falls towards a tile's border.
         segx: Version of segx.
     """
@@ -70,8 +71,8 @@ class Method:
     model_sha256: str
     config_sha256: str
     runtime: str
-    tile: int | None
-    overlap: float | None
+    tile: tuple[int, int]
+    overlap_px: tuple[int, int]
     blend: str
     segx: str
 
@@ -79,20 +80,22 @@ class Method:
     def of(
         cls,
         plan: TilePlan,
+        extent: Extent,
         *,
         model: str,
         model_sha256: str,
         config_sha256: str,
         runtime: str,
     ) -> "Method":
-        """Note the plan and this version of segx beside what is given."""
+        """Note how a scan of that size was cut, and this version of segx."""
+        tile = plan.tile_for(extent)
         return cls(
             model=model,
             model_sha256=model_sha256,
             config_sha256=config_sha256,
             runtime=runtime,
-            tile=plan.tile,
-            overlap=plan.overlap,
+            tile=(tile.rows, tile.cols),
+            overlap_px=(plan.overlap_px(tile.rows), plan.overlap_px(tile.cols)),
             blend=plan.blend,
             segx=segx.__version__,
         )

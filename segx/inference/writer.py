@@ -198,7 +198,11 @@ class _Work:
                 for path in files.paths:
                     sweep(path)
                 write_results(
-                    finished, plan, wanted, predictor=predictor, method=self._method()
+                    finished,
+                    plan,
+                    wanted,
+                    predictor=predictor,
+                    method=self._method(scan),
                 )
                 self._journal.finish(
                     source,
@@ -211,11 +215,12 @@ class _Work:
             return Outcome(source, None, error)
         return Outcome(source, files, None)
 
-    def _method(self) -> Method:
-        """How masks are made, for their summaries."""
+    def _method(self, scan: Scan) -> Method:
+        """How the mask of a scan is made, for its summary."""
         members = self._predictor.members
         return Method.of(
             self._predictor.plan,
+            scan.extent,
             model=", ".join(str(item.source) for item in members.members),
             model_sha256=", ".join(item.digest for item in members.members),
             config_sha256=self._journal.settings_digest,

@@ -5,7 +5,7 @@ import math
 from segx.errors import TilingError
 from segx.geometry import Extent, Tile
 
-__all__ = ["cover", "overlap_px", "spans", "tile_grid"]
+__all__ = ["cover", "share_px", "spans", "tile_grid"]
 
 # 100 * (1 - 0.9) is 9.999999999999998 in floating point, and ten pixels are meant.
 _ROUNDING = 1e-9
@@ -41,7 +41,7 @@ def tile_grid(scan: Extent, tile: Extent, *, overlap: float) -> list[Tile]:
             f"An overlap of {overlap:g} was asked for; it is a share of a tile's side, "
             "from 0 to below 1. Take 0.25, or 0.5 for softer seams."
         )
-    shared = Extent(overlap_px(tile.rows, overlap), overlap_px(tile.cols, overlap))
+    shared = Extent(share_px(tile.rows, overlap), share_px(tile.cols, overlap))
     return cover(scan, tile, overlap_px=shared)
 
 
@@ -71,7 +71,7 @@ def cover(scan: Extent, tile: Extent, *, overlap_px: Extent) -> list[Tile]:
     ]
 
 
-def overlap_px(side: int, share: float) -> int:
+def share_px(side: int, share: float) -> int:
     """Least number of pixels that are a share of a tile's side; less than the side."""
     return side - max(1, math.floor(side * (1 - share) + _ROUNDING))
 

@@ -36,6 +36,8 @@ RECENT = 10
 LATE = 1.15
 EARLY = 0.75
 LENGTHENED_UNTIL = 0.75
+# Fewer steps than so many times the warm-up are said to be too few.
+FEWEST_WARM_UPS = 4
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -207,5 +209,12 @@ class BudgetPlanner(pl.Callback):
             self.budget_s,
             self.plan.interval,
         )
+        if self.plan.steps < FEWEST_WARM_UPS * self.warmup_steps:
+            logger.warning(
+                "%d steps are hardly a training: the first %d only warm up. Give it "
+                "more time, or a smaller network, as in segx configs demo.",
+                self.plan.steps,
+                self.warmup_steps,
+            )
         self._ends = self._ends[-1:]
         self.on_plan(trainer, self.plan)

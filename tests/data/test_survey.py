@@ -218,3 +218,11 @@ def test_real_sets_are_surveyed(
     assert found.labels is not None
     assert (found.channels, len(found.labels.names)) == (channels, names)
     assert found.warnings == ()
+
+
+def test_scans_of_another_type_than_the_range_are_refused(tmp_path: Path) -> None:
+    write_pairs(tmp_path, channels=1)
+    scale = look(tmp_path).intensity(mean=0.5, std=0.5)
+    assert scale.dtype == "uint8"
+    with pytest.raises(ScanError, match="holds uint16 values, and the scale is"):
+        scale(np.zeros((4, 4, 1), np.uint16))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import segx
 from segx.errors import ScanError
-from segx.geometry import Space
+from segx.geometry import Extent, Space
 from segx.inference.plan import TilePlan
 from segx.inference.summary import (
     Method,
@@ -28,6 +28,7 @@ LAYERS = Labels("multilabel", ("red", "green", "blue"))
 def _method(*, batch_size: int = 1) -> Method:
     return Method.of(
         TilePlan(tile=256, overlap=0.5, batch_size=batch_size),
+        Extent(2000, 1000),
         model="runs/cells",
         model_sha256="ab" * 32,
         config_sha256="cd" * 32,
@@ -101,8 +102,8 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
             "model_sha256": "ab" * 32,
             "config_sha256": "cd" * 32,
             "runtime": "torch cpu bf16",
-            "tile": 256,
-            "overlap": 0.5,
+            "tile": [256, 256],
+            "overlap_px": [128, 128],
             "blend": "hann",
             "segx": segx.__version__,
         },
