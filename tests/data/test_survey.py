@@ -12,7 +12,7 @@ from segx.data.defects import DefectsError
 from segx.data.layouts import read_layout
 from segx.data.splits import split
 from segx.data.survey import Survey, survey
-from segx.errors import DataError
+from segx.errors import DataError, ScanError
 from segx.scans import open_scan
 from tests.data.sets import disc, picture, save, write_classes, write_pairs
 
