@@ -24,7 +24,8 @@ def run(argv: list[str]) -> int:
     from segx.inference.writer import predict_files
     from segx.scans.files import scan_files
 
-    # A folder that can't be written is said before the model is loaded.
+    # What is missing or can't be written is said before the model is loaded.
+    scans = scan_files(arguments.paths)
     prepare_folder(arguments.out)
     predictor = load(
         arguments.model,
@@ -51,7 +52,7 @@ def run(argv: list[str]) -> int:
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
     )
-    with ScanProgress(len(scan_files(arguments.paths))) as progress:
+    with ScanProgress(len(scans)) as progress:
         outcomes = predict_files(
             predictor,
             arguments.paths,
@@ -73,6 +74,7 @@ def run(argv: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segx predict",
+        allow_abbrev=False,
         description="Write a mask, an overlay and a summary for each scan; for a "
         "classifier, a CSV file of probabilities. What is there already is not "
         "predicted again.",

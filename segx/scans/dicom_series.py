@@ -57,6 +57,10 @@ def read_series(path: Path) -> Series:
     """
     if path.is_dir():
         groups = _groups(path)
+        if not groups:
+            raise ScanError(
+                f"{path} holds no DICOM image. Give the folder in which the images lie."
+            )
         if len(groups) != 1:
             raise ScanError(_several(path, groups))
         files = groups[0]
@@ -75,6 +79,8 @@ def read_series(path: Path) -> Series:
 
 def scans_in(folder: Path) -> list[Path]:
     """The scans that a folder's DICOM files make: the folder, or each file.
+
+    Files that are no images are passed over, and logged.
 
     Raises:
         ScanError: If slices of several series lie in the folder.
@@ -104,11 +110,6 @@ def _groups(folder: Path) -> list[_Group]:
                 groups[str(header.get("SeriesInstanceUID"))].append((path, header))
             else:
                 logger.info("%s is passed over: %s.", path, kind_of(header))
-    if not groups:
-        raise ScanError(
-            f"{folder} holds {len(entries)} files and folders, but no DICOM image. "
-            "Give the folder in which the images lie."
-        )
     return list(groups.values())
 
 

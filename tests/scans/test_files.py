@@ -1,4 +1,5 @@
 import contextlib
+import io
 import random
 import warnings
 from collections.abc import Callable
@@ -165,3 +166,31 @@ def _read_at_every_level(path: Path) -> None:
                 whole = scan.read(Region.whole(extent), plane=plane, level=level)
                 part = scan.read(middle, plane=plane, level=level)
                 assert np.array_equal(part, whole[middle.slices])
+
+
+def test_dicom_files_that_are_no_images_do_not_hide_pictures(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom", reason="the extra 'dicom' is not installed")
+    from tests.scans.dicoms import stored, write_series
+
+    series = write_series(tmp_path / "s", stored((1, 8, 8), dtype="u2", bits=12))
+    (other,) = series.iterdir()
+    content = pydicom_as_report(other)
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "report.dcm").write_bytes(content)
+    Image.fromarray(np.zeros((5, 5), np.uint8)).save(folder / "a.png")
+    assert scan_files([folder]) == [folder / "a.png"]
+
+
+def pydicom_as_report(path: Path) -> bytes:
+    """A DICOM file of the kind that holds a document, made of an image."""
+    import pydicom
+    from pydicom.uid import EncapsulatedPDFStorage
+
+    data = pydicom.dcmread(path)
+    data.SOPClassUID = data.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+    for name in ("PixelData", "Rows", "Columns", "BitsAllocated", "SamplesPerPixel"):
+        delattr(data, name)
+    stream = io.BytesIO()
+    data.save_as(stream)
+    return stream.getvalue()
