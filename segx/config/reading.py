@@ -159,6 +159,7 @@ class _Loader(yaml.SafeLoader):
         node: Any,
         deep: bool = False,  # noqa: FBT001, FBT002
     ) -> dict[Any, Any]:
+        """Build a mapping, unless a key stands in it twice."""
         keys = [key.value for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:

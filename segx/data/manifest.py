@@ -113,6 +113,7 @@ class _Entry:
     split: SplitName | None
 
     def case(self, numbers: Mapping[str, int]) -> Case:
+        """The case of this row; `numbers` tells the index of each label."""
         return Case(
             id=stem_of(self.image),
             image=self.image,

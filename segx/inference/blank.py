@@ -44,10 +44,10 @@ def blank_map(scan: Scan, *, plane: int = 0) -> BlankMap:
     """Find what is as bright as glass or as dark as an empty margin.
 
     Otsu's threshold parts dark from bright pixels of a thumbnail; the side that the
-    scan's border lies on is empty. A cell counts as blank only if its darkest (on
-    glass: its brightest, in a margin) pixels are well on the empty side: halfway
-    between the threshold and the empty side's mean. Of a pyramid a small level is
-    looked at, else every pixel is read once.
+    scan's border lies on is empty. A cell counts as blank only if its darkest pixel (in
+    a dark margin: its brightest) is well on the empty side: beyond the middle between
+    the threshold and the empty side's mean. Of a pyramid a small level is looked at,
+    else every pixel is read once.
 
     Args:
         scan: The scan.

@@ -106,6 +106,7 @@ class _Graph(nn.Module):
         self.head = head
 
     def forward(self, image: Tensor) -> Tensor:
+        """The head's logits for images (B, C, rows, cols) of any size."""
         rows, cols = image.shape[-2:]
         prediction: Prediction = self.network(self._padded(image))
         logits = (

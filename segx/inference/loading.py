@@ -1,11 +1,11 @@
 """From trained models on disk to a predictor: which engine runs them, and how."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from segx.atomic import sha256
 from segx.inference.engines import (
+    Engine,
     RuntimeName,
     choices_of_exported,
     choices_of_model,
@@ -16,15 +16,12 @@ from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor, Working
 from segx.inference.runtimes import Precision
 from segx.inference.views import Views
+from segx.spec import ModelSpec
 
 if TYPE_CHECKING:
     from segx.artifact import Model
 
 __all__ = ["load", "predictor_of"]
-
-_logger = logging.getLogger(__name__)
-
-_FULL = Working()
 
 
 def load(
@@ -36,7 +33,7 @@ def load(
     batch_size: int | None = None,
     views: Views = "none",
     skip_blank: bool = False,
-    working: Working = _FULL,
+    working: Working | None = None,
     runtime: RuntimeName | Literal["auto"] = "auto",
     precision: Precision | None = None,
 ) -> Predictor:
@@ -53,7 +50,7 @@ def load(
         batch_size: Number of tiles in one run of the network; None takes the model's.
         views: Test-time flips and turns, whose probabilities are averaged.
         skip_blank: Spare the network what shows nothing.
-        working: The resolution that files are predicted at.
+        working: The resolution that files are predicted at; None for the full one.
         runtime: The engine; ``auto`` takes the fastest installed and says which.
         precision: What the engine computes in; None takes the fastest there is.
     """
@@ -78,15 +75,8 @@ def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
         model: The model.
         device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
     """
-    chosen = choices_of_model(model, device=device).choose()
-    member = Member(
-        model.spec,
-        chosen.runtime,
-        model.source,
-        reference=chosen.reference,
-        spares=chosen.spares,
-    )
-    return Predictor(Members([member]))
+    choices = choices_of_model(model, device=device)
+    return Predictor(Members([_in_engine(model.spec, model.source, choices.choose())]))
 
 
 def _member(
@@ -107,12 +97,17 @@ def _member(
         model = load_model(path)
         choices = choices_of_model(model, path=path, device=device)
         spec, source = model.spec, model.source
-    chosen = choices.choose(runtime=runtime, precision=precision)
+    engine = choices.choose(runtime=runtime, precision=precision)
+    return _in_engine(spec, source, engine)
+
+
+def _in_engine(spec: ModelSpec, source: Path, engine: Engine) -> Member:
+    """A model with the engine that runs it, and what that is held against."""
     return Member(
         spec,
-        chosen.runtime,
+        engine.runtime,
         source,
         digest=sha256(source),
-        reference=chosen.reference,
-        spares=chosen.spares,
+        reference=engine.reference,
+        spares=engine.spares,
     )

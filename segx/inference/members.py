@@ -153,17 +153,10 @@ class Members:
         Returns:
             Shape (n, classes, rows, cols), in [0, 1].
         """
-        total: NDArray[np.float32] | None = None
-        for member in self.members:
-            image = self._own(member, tiles)
-            labels = _labels_of(member)
-            for view in self.views:
-                logits = member.runtime.run(seen(image, view) if view else image)
-                found = to_probabilities(logits, labels, axis=1)
-                found = unseen(found, view) if view else found
-                total = found if total is None else np.add(total, found, out=total)
-        if total is None:
-            raise ModelError("No model was given. Give one or more.")
+        found = self._each(tiles)
+        total = next(found)
+        for further in found:
+            total += further
         count = len(self.members) * len(self.views)
         return total if count == 1 else total / np.float32(count)
 
@@ -176,6 +169,15 @@ class Members:
         ]
         return np.asarray(np.mean(found, axis=0), np.float32)
 
+    def _each(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        """The probabilities of each member in each view."""
+        for member in self.members:
+            image, labels = self._own(member, tiles), _labels_of(member)
+            for view in self.views:
+                logits = member.runtime.run(seen(image, view) if view else image)
+                found = to_probabilities(logits, labels, axis=1)
+                yield unseen(found, view) if view else found
+
     def _own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
         """The channels on a member's own scale."""
         if len(self._scales) == 1:
@@ -185,23 +187,21 @@ class Members:
 
 
 def _as_good(member: Member, tiles: NDArray[np.float32]) -> Runtime:
-    """The fastest engine that decides as the reference does."""
-    if member.reference is None:
+    """The fastest engine that decides as the reference does; at last, that itself."""
+    reference, labels = member.reference, member.spec.labels
+    if reference is None:
         return member.runtime
-    for engine in member.engines():
-        if is_as_good(engine, member.reference, tiles, member.spec.labels):
-            return engine
-    return member.reference
+    return next(
+        engine
+        for engine in member.engines()
+        if is_as_good(engine, reference, tiles, labels)
+    )
 
 
 def _called(member: Member, about: str) -> Runtime:
-    """The engine of that name or, if it is not here any more, the slowest one."""
-    engine = member.runtime
-    for candidate in member.engines():
-        engine = candidate
-        if engine.about == about:
-            break
-    return engine
+    """The engine of that name or, if it is not here any more, the reference."""
+    exact = member.reference or member.runtime
+    return next((item for item in member.engines() if item.about == about), exact)
 
 
 def _labels_of(member: Member) -> Labels:

@@ -129,7 +129,7 @@ class OutputPlan:
         return self.mask.with_name(f"{self.stem}_overlay.png")
 
     @property
-    def extras(self) -> tuple[Path, ...]:
+    def beside(self) -> tuple[Path, ...]:
         """All that may be made beside the mask."""
         return (
             self.summary,
@@ -193,7 +193,7 @@ def plan_outputs(
     takers: dict[str, Path] = {}
     clashes: dict[tuple[Path, Path], str] = {}
     for source, plan in plans.items():
-        for path in (*mask_files(plan.mask, labels), *plan.extras):
+        for path in (*mask_files(plan.mask, labels), *plan.beside):
             rival = takers.setdefault(_key(path), source)
             if rival != source:
                 clash = f"{rival} and {source} would both be written to {path}"

@@ -66,8 +66,6 @@ class Working(NamedTuple):
     pixel_mm: tuple[float, float] | None = None
 
 
-_FULL = Working()
-
 # Engines are compared on the middle of so many of so many tiles of a scan.
 _CHECKED = 2
 _CANDIDATES = 8
@@ -97,7 +95,7 @@ class Predictor:
         members: The networks, usually one.
         plan: How scans are cut; None takes the model's own plan.
         skip_blank: Spare the network what shows nothing, see `blank_map`.
-        working: The resolution that files are predicted at.
+        working: The resolution that files are predicted at; None for the full one.
     """
 
     def __init__(
@@ -106,13 +104,13 @@ class Predictor:
         *,
         plan: TilePlan | None = None,
         skip_blank: bool = False,
-        working: Working = _FULL,
+        working: Working | None = None,
     ) -> None:
         self.members = members
         self.plan = plan or TilePlan.from_config(members.spec.inference)
         self.skip_blank = skip_blank
+        self.working = working or Working()
         self._is_settled = False
-        self.working = working
 
     @property
     def spec(self) -> ModelSpec:

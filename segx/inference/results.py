@@ -126,12 +126,12 @@ def _write_mask(
             scale = scan.level0_scale
             polygons = Polygons(plan.polygons, like=scan, labels=labels, scale=scale)
             sinks.append(opened.enter_context(polygons))
-        for plane, region in _blocks(scan):
-            first = plane * scan.extent.rows + region.top
-            ids = mask.read(first, region.rows)
-            counter.add(ids)
-            for sink in sinks:
-                sink.write(region, ids, plane=plane)
+        for plane in range(scan.planes):
+            for region in _blocks(scan):
+                ids = _rows_of(mask, scan, plane, region)
+                counter.add(ids)
+                for sink in sinks:
+                    sink.write(region, ids, plane=plane)
     return counter.pixels
 
 
@@ -141,12 +141,10 @@ def _overlay(scan: Scan, mask: Spool, predictor: Predictor) -> NDArray[np.uint8]
     neighbours = predictor.spec.neighbours
     intensity = predictor.members.scales_of(scan)[0].of_middle(neighbours)
     sketch = Sketch(scan.extent, labels=predictor.labels, intensity=intensity)
-    for plane, region in _blocks(scan):
-        if plane == middle:
-            first = plane * scan.extent.rows + region.top
-            pixels = scan.read(region, plane=plane)
-            shown = match_channels(pixels, intensity.channels, source=scan.path)
-            sketch.add(region, shown, mask.read(first, region.rows))
+    for region in _blocks(scan):
+        pixels = scan.read(region, plane=middle)
+        shown = match_channels(pixels, intensity.channels, source=scan.path)
+        sketch.add(region, shown, _rows_of(mask, scan, middle, region))
     return sketch.draw()
 
 
@@ -166,10 +164,13 @@ def _write_maps(
         write_values(plan.uncertainty, uncertainty, like=scan, names=("uncertainty",))
 
 
-def _blocks(scan: Scan) -> Iterator[tuple[int, Region]]:
-    """Blocks of rows of full width: plane by plane, from the top."""
+def _blocks(scan: Scan) -> Iterator[Region]:
+    """Blocks of rows of full width that cover a plane, from the top."""
     extent = scan.extent
-    for plane in range(scan.planes):
-        for top in range(0, extent.rows, _BLOCK_ROWS):
-            rows = min(_BLOCK_ROWS, extent.rows - top)
-            yield plane, Region(top, 0, rows, extent.cols)
+    for top in range(0, extent.rows, _BLOCK_ROWS):
+        yield Region(top, 0, min(_BLOCK_ROWS, extent.rows - top), extent.cols)
+
+
+def _rows_of(mask: Spool, scan: Scan, plane: int, region: Region) -> NDArray[np.uint8]:
+    """A block of a plane of the mask."""
+    return mask.read(plane * scan.extent.rows + region.top, region.rows)

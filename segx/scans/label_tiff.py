@@ -15,10 +15,10 @@ from segx.scans.ome_xml import ome_xml
 from segx.scans.pyramid import PyramidLevel
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
+from segx.scans.tiff_tiles import TILE, cut, resolution_tags
 
 __all__ = ["LabelTiff"]
 
-_TILE = Extent(256, 256)
 _LARGEST_CLASSIC = 2**32 - 2**25  # offsets are 32 bits wide, less some for the tags
 
 
@@ -72,7 +72,7 @@ class LabelTiff(MaskSink):
                     self._tiles(level.extent, spool),
                     shape=(self.planes * self._layers, *_shape(level.extent)),
                     dtype=np.uint8,
-                    tile=_shape(_TILE),
+                    tile=_shape(TILE),
                     compression="zlib",
                     software="segx",
                     metadata=None,
@@ -96,11 +96,9 @@ class LabelTiff(MaskSink):
         """The level's pixels a centimetre, where the scan's size is known."""
         if self._spacing_mm is None:
             return {}
-        down, across = (
-            10 / (mm * scale)
-            for mm, scale in zip(self._spacing_mm, level.scale, strict=True)
-        )
-        return {"resolution": (across, down), "resolutionunit": "CENTIMETER"}
+        down, across = self._spacing_mm
+        rows, cols = level.scale
+        return resolution_tags((down * rows, across * cols))
 
     def _tiles(self, extent: Extent, spool: IO[bytes]) -> Iterator[NDArray[np.uint8]]:
         """Tiles in the file's order: planes, classes, then rows, then columns."""
@@ -108,20 +106,12 @@ class LabelTiff(MaskSink):
         for plane in range(self.planes):
             for layer in range(self._layers):
                 spool.seek(plane * extent.rows * row_bytes)
-                for top in range(0, extent.rows, _TILE.rows):
-                    rows = min(_TILE.rows, extent.rows - top)
+                for top in range(0, extent.rows, TILE.rows):
+                    rows = min(TILE.rows, extent.rows - top)
                     data = np.frombuffer(spool.read(rows * row_bytes), np.uint8)
                     band = data.reshape(rows, extent.cols, self._layers)
-                    yield from _cut(band[..., layer])
+                    yield from cut(band[..., layer])
 
 
 def _shape(extent: Extent) -> tuple[int, int]:
     return extent.rows, extent.cols
-
-
-def _cut(band: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """Cut a band, (rows, cols), into tiles; the last ones are filled up with 0."""
-    rows, cols = band.shape
-    padded = np.pad(band, ((0, _TILE.rows - rows), (0, -cols % _TILE.cols)))
-    for left in range(0, cols, _TILE.cols):
-        yield padded[:, left : left + _TILE.cols]

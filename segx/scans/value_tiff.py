@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 from tifffile import TiffWriter
 
 from segx.atomic import replacing
-from segx.geometry import Extent
 from segx.scans.damage import writing
 from segx.scans.scan import Scan
+from segx.scans.tiff_tiles import TILE, cut, resolution_tags
 
 __all__ = ["write_values"]
 
-_TILE = Extent(256, 256)
 _LARGEST_CLASSIC = 2**31  # bytes before compression: well inside 32-bit offsets
 
 
@@ -40,13 +39,6 @@ def write_values(
     """
     extent, maps = like.extent, len(names)
     shape = (like.planes, maps, extent.rows, extent.cols)
-    resolution: dict[str, Any] = {}
-    if like.spacing_mm is not None:
-        down, across = like.spacing_mm
-        resolution = {
-            "resolution": (10 / across, 10 / down),
-            "resolutionunit": "CENTIMETER",
-        }
     is_big = 4 * int(np.prod(shape)) > _LARGEST_CLASSIC
     with (
         writing(path),
@@ -57,14 +49,14 @@ def write_values(
             _tiles(rows, like, maps),
             shape=shape,
             dtype=np.float32,
-            tile=(_TILE.rows, _TILE.cols),
+            tile=(TILE.rows, TILE.cols),
             compression="zlib",
             predictor=True,
             photometric="minisblack",
             description=f"segx: {', '.join(names)}",
             software="segx",
             metadata=None,
-            **resolution,
+            **resolution_tags(like.spacing_mm),
         )
 
 
@@ -75,10 +67,7 @@ def _tiles(
     extent = like.extent
     for plane in range(like.planes):
         for index in range(maps):
-            for top in range(0, extent.rows, _TILE.rows):
-                count = min(_TILE.rows, extent.rows - top)
+            for top in range(0, extent.rows, TILE.rows):
+                count = min(TILE.rows, extent.rows - top)
                 band = rows(plane * extent.rows + top, count)[..., index]
-                missing = ((0, _TILE.rows - count), (0, -extent.cols % _TILE.cols))
-                padded = np.pad(band.astype(np.float32), missing)
-                for left in range(0, extent.cols, _TILE.cols):
-                    yield padded[:, left : left + _TILE.cols]
+                yield from cut(band.astype(np.float32))

@@ -133,6 +133,7 @@ class _Stage(nn.Module):
         self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
 
     def forward(self, coarse: Tensor, skip: Tensor) -> Tensor:
+        """From the coarser map and the encoder's feature to a map of its size."""
         x = F.interpolate(self.narrow(coarse), size=skip.shape[-2:], mode="nearest")
         if self.has_skip:
             x = torch.cat((x, self.narrow_skip(skip)), dim=1)
