@@ -41,6 +41,7 @@ def run(argv: list[str]) -> int:
             mpp=arguments.mpp,
             pixel_mm=_pixel_mm(arguments.pixel_size),
         ),
+        interest=arguments.region,
         runtime=arguments.runtime,
         precision=arguments.precision,
     )
@@ -139,6 +140,12 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         "--skip-blank",
         action="store_true",
         help="spare the network glass and empty margins",
+    )
+    group.add_argument(
+        "--region",
+        type=Path,
+        help="predict only within a mask or GeoJSON polygons; a folder holds one for "
+        "each scan, of its stem",
     )
 
 

@@ -34,6 +34,7 @@ def load(
     views: Views = "none",
     skip_blank: bool = False,
     working: Working | None = None,
+    interest: str | Path | None = None,
     runtime: RuntimeName | Literal["auto"] = "auto",
     precision: Precision | None = None,
 ) -> Predictor:
@@ -51,6 +52,8 @@ def load(
         views: Test-time flips and turns, whose probabilities are averaged.
         skip_blank: Spare the network what shows nothing.
         working: The resolution that files are predicted at; None for the full one.
+        interest: A mask or GeoJSON polygons, or a folder with one for each scan: what
+            lies outside is background.
         runtime: The engine; ``auto`` takes the fastest installed and says which.
         precision: What the engine computes in; None takes the fastest there is.
     """
@@ -65,7 +68,13 @@ def load(
     plan = TilePlan.from_config(
         members.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
     )
-    return Predictor(members, plan=plan, skip_blank=skip_blank, working=working)
+    return Predictor(
+        members,
+        plan=plan,
+        skip_blank=skip_blank,
+        working=working,
+        interest=None if interest is None else Path(interest),
+    )
 
 
 def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
