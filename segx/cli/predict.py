@@ -33,6 +33,7 @@ def run(argv: list[str]) -> int:
         device=arguments.device,
         tile=arguments.tile,
         overlap=arguments.overlap,
+        blend=arguments.blend,
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
@@ -128,6 +129,11 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tile", type=int, help="side of a tile in pixels")
     group.add_argument(
         "--overlap", type=float, help="least share that neighbours overlap"
+    )
+    group.add_argument(
+        "--blend",
+        choices=("hann", "gaussian"),
+        help="how a pixel's weight falls towards a tile's border",
     )
     group.add_argument("--batch-size", type=int, help="tiles that run at once")
     group.add_argument(

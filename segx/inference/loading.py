@@ -17,6 +17,7 @@ from segx.inference.predictor import Predictor, Working
 from segx.inference.runtimes import Precision
 from segx.inference.views import Views
 from segx.spec import ModelSpec
+from segx.tiles.window import BlendKind
 
 if TYPE_CHECKING:
     from segx.artifact import Model
@@ -30,6 +31,7 @@ def load(
     device: str | None = None,
     tile: int | None = None,
     overlap: float | None = None,
+    blend: BlendKind | None = None,
     batch_size: int | None = None,
     views: Views = "none",
     skip_blank: bool = False,
@@ -48,6 +50,8 @@ def load(
         tile: Side of a tile, in pixels; None takes the model's own.
         overlap: Least share of a tile's side that its neighbour covers too, in [0, 1);
             None takes the model's own.
+        blend: How a pixel's weight falls towards a tile's border, ``hann`` or
+            ``gaussian``; None takes the model's own.
         batch_size: Number of tiles in one run of the network; None takes the model's.
         views: Test-time flips and turns, whose probabilities are averaged.
         skip_blank: Spare the network what shows nothing.
@@ -66,7 +70,11 @@ def load(
         views=views,
     )
     plan = TilePlan.from_config(
-        members.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+        members.spec.inference,
+        tile=tile,
+        overlap=overlap,
+        blend=blend,
+        batch_size=batch_size,
     )
     return Predictor(
         members,

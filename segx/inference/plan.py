@@ -86,6 +86,7 @@ class TilePlan:
         *,
         tile: int | None = None,
         overlap: float | None = None,
+        blend: BlendKind | None = None,
         batch_size: int | None = None,
     ) -> Self:
         """The plan that a model is stored with; what is given here takes its place."""
@@ -94,7 +95,7 @@ class TilePlan:
         return cls(
             tile=own_tile if tile is None else tile,
             overlap=own_overlap if overlap is None else overlap,
-            blend=config.blend,
+            blend=blend or config.blend,
             batch_size=config.batch_size if batch_size is None else batch_size,
         )
 
