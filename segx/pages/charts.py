@@ -1,0 +1,348 @@
+"""The charts of the pages: distributions, curves, histograms and dots."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from segx.pages.blocks import Estimate
+from segx.pages.render import printable
+from segx.pages.svg import (
+    ACCENT,
+    ACCENTS,
+    INK,
+    MUTED,
+    RULE,
+    WIDTH,
+    axes_at,
+    drawing,
+    to_svg,
+)
+
+__all__ = [
+    "MOST_DOTS",
+    "MOST_GROUPS",
+    "Band",
+    "Curve",
+    "Strip",
+    "curves",
+    "dots",
+    "reliability",
+    "strips",
+    "wilson",
+]
+
+MOST_GROUPS = 4
+"""Most groups of dots that colours and shapes tell apart."""
+
+MOST_DOTS = 3000
+"""Most dots in a chart; of more values, these many are drawn, evenly spread by rank."""
+
+_STRIP = 46  # px a distribution
+_HEIGHT = 250  # px of a chart that is no square
+_DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Values of one group; those that are not finite are left out.
+
+    Args:
+        name: Stands above it.
+        values: In any order.
+        mean: Their mean with its interval, drawn as a diamond; None draws none.
+    """
+
+    name: str
+    values: Sequence[float]
+    mean: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line through places; a stepped one keeps each height until the next."""
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+    is_stepped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """The area between two heights."""
+
+    x: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
+
+
+def strips(
+    groups: Sequence[Strip],
+    *,
+    axis: str,
+    limits: tuple[float, float] | None = None,
+) -> str:
+    """Distributions below each other: dots, quartiles, and the mean.
+
+    Args:
+        groups: From top to bottom.
+        axis: What is measured, and its unit.
+        limits: Ends of the axis; None takes them from the values.
+    """
+    most = max(20, MOST_DOTS // max(1, len(groups)))
+    with drawing(_STRIP * len(groups) + 40) as figure:
+        axes = axes_at(figure, left=10, top=2)
+        for row, group in enumerate(groups):
+            _strip(axes, -row, group, most)
+            axes.text(
+                *(0, -row + 0.45),
+                _name(group.name),
+                transform=axes.get_yaxis_transform(),
+                va="center",
+            )
+        axes.set_ylim(0.65 - len(groups), 0.65)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        if limits is not None:
+            span = limits[1] - limits[0]
+            axes.set_xlim(limits[0] - 0.015 * span, limits[1] + 0.015 * span)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        axes.set_xlabel(_name(axis))
+        return to_svg(figure, title=f"Distribution of {_name(axis)}")
+
+
+def curves(
+    lines: Sequence[Curve],
+    *,
+    x_axis: str,
+    y_axis: str,
+    band: Band | None = None,
+    is_unit_square: bool = False,
+) -> str:
+    """Lines that differ by colour and by dashes.
+
+    Args:
+        lines: One or more.
+        x_axis: What is measured to the right, and its unit.
+        y_axis: What is measured upwards, and its unit.
+        band: Lies behind the lines.
+        is_unit_square: Whether both axes are shares; the diagonal is drawn then.
+    """
+    with drawing(WIDTH if is_unit_square else _HEIGHT) as figure:
+        legend = 20 * len(lines) if len(lines) > 1 else 0
+        axes = axes_at(figure, top=8 + legend)
+        if is_unit_square:
+            axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+            _unit_square(axes)
+        if band is not None:
+            axes.fill_between(
+                band.x, band.low, band.high, color=ACCENT, alpha=0.16, linewidth=0
+            )
+        for index, line in enumerate(lines):
+            colour = ACCENTS[index % len(ACCENTS)]
+            axes.plot(
+                line.x,
+                line.y,
+                color=colour,
+                linestyle=_DASHES[index % len(_DASHES)],
+                drawstyle="steps-post" if line.is_stepped else "default",
+            )
+        if legend:
+            _legend(axes, [line.name for line in lines])
+        return _finished(figure, axes, x_axis, y_axis)
+
+
+def dots(
+    groups: Sequence[tuple[str, ArrayLike, ArrayLike]],
+    *,
+    x_axis: str,
+    y_axis: str,
+    is_log: bool = False,
+    y_limits: tuple[float, float] | None = None,
+) -> str:
+    """Dots of one or more groups, each with its own colour and shape.
+
+    Args:
+        groups: Name, places to the right, places upwards.
+        x_axis: What is measured to the right, and its unit.
+        y_axis: What is measured upwards, and its unit.
+        is_log: Whether the axis to the right is logarithmic.
+        y_limits: Ends of the other one; None takes them from the values.
+    """
+    most = max(20, MOST_DOTS // max(1, len(groups)))
+    legend = 20 * len(groups) if len(groups) > 1 else 0
+    with drawing(_HEIGHT + legend) as figure:
+        axes = axes_at(figure, top=8 + legend)
+        for index, (name, x, y) in enumerate(groups):
+            right, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
+            taken = _spread(np.argsort(right, kind="stable"), most)
+            axes.plot(
+                right[taken],
+                up[taken],
+                "osD^"[index % 4],
+                color=ACCENTS[index % len(ACCENTS)],
+                markersize=4,
+                markeredgewidth=0,
+                alpha=0.6,
+                clip_on=False,
+            )
+        if is_log:
+            axes.set_xscale("log")
+            axes.minorticks_off()
+            axes.xaxis.set_major_formatter("{x:,.10g}")
+        if y_limits is not None:
+            axes.set_ylim(*y_limits)
+        if legend:
+            _legend(axes, [name for name, _, _ in groups])
+        axes.grid()
+        axes.set_axisbelow(True)
+        return _finished(figure, axes, x_axis, y_axis)
+
+
+def reliability(
+    predicted: ArrayLike,
+    observed: ArrayLike,
+    counts: ArrayLike,
+    *,
+    unit: str,
+    has_intervals: bool,
+) -> str:
+    """How often what was predicted with a probability came true, bin by bin.
+
+    Args:
+        predicted: Mean probability of each bin.
+        observed: Share of the bin that is of the class.
+        counts: Number of cases or pixels in the bin; empty bins are left out.
+        unit: What is counted.
+        has_intervals: Whether to draw 95 % Wilson intervals: not where what is counted
+            goes together, as the pixels of a case do.
+
+    Returns:
+        Dots over the diagonal; the counts stand below.
+    """
+    n = np.asarray(counts, np.float64)
+    is_filled = n > 0
+    n = n[is_filled]
+    x = np.asarray(predicted, np.float64)[is_filled]
+    y = np.asarray(observed, np.float64)[is_filled]
+    with drawing(WIDTH + 60) as figure:
+        axes = axes_at(figure, bottom=98)
+        axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+        if has_intervals:
+            axes.vlines(x, *wilson(y, n), color=ACCENT, linewidth=1.2)
+        axes.plot(
+            x, y, "o-", color=ACCENT, markersize=4.5, linewidth=0.8, clip_on=False
+        )
+        _unit_square(axes)
+        axes.tick_params(labelbottom=False)
+        axes.set_ylabel("observed share")
+        below = axes_at(figure, top=WIDTH - 98 + 60 + 10)
+        below.bar(x, n, width=0.03, color=MUTED, alpha=0.55)
+        below.set_xlim(axes.get_xlim())
+        below.set_yscale("log" if len(n) and n.max() > 50 * n.min() else "linear")
+        below.minorticks_off()
+        below.set_yticks(
+            [float(n.max())] if len(n) else [], [f"{n.max():.3g}"] if len(n) else []
+        )
+        below.set_ylabel(_name(unit))
+        below.set_xlabel("predicted probability")
+        return to_svg(figure, title="Reliability: observed share by probability")
+
+
+def wilson(
+    share: NDArray[np.float64], n: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % interval of a share of n trials.
+
+    Args:
+        share: In [0, 1], one a bin.
+        n: Number of trials in each bin.
+
+    References:
+        Wilson 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    z = 1.959964
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return centre - half, centre + half
+
+
+def _strip(axes: Axes, row: int, group: Strip, most: int) -> None:
+    """One distribution, around y = `row`."""
+    values = np.sort([value for value in group.values if math.isfinite(value)])
+    if len(values):
+        shown = _spread(values, most)
+        # Multiples of the golden ratio spread over the height without a pattern.
+        spread = (np.arange(len(shown)) * 0.618034) % 1 - 0.5
+        axes.plot(
+            shown,
+            row + 0.3 * spread,
+            "o",
+            color=ACCENT,
+            markersize=3.6,
+            markeredgewidth=0,
+            alpha=0.45,
+            clip_on=False,
+        )
+        first, median, third = np.percentile(values, (25, 50, 75))
+        reach = 1.5 * (third - first)
+        inside = values[(values >= first - reach) & (values <= third + reach)]
+        axes.hlines(row, inside[0], first, color=INK, linewidth=0.9)
+        axes.hlines(row, third, inside[-1], color=INK, linewidth=0.9)
+        axes.barh(row, third - first, left=first, height=0.4, fill=False, edgecolor=INK)
+        axes.vlines(median, row - 0.2, row + 0.2, color=INK, linewidth=2.2)
+    if group.mean is not None and math.isfinite(group.mean.value):
+        y = row - 0.3
+        if math.isfinite(group.mean.low):
+            axes.hlines(y, group.mean.low, group.mean.high, color=ACCENTS[1])
+        axes.plot(group.mean.value, y, "D", color=ACCENTS[1], markersize=4.5)
+
+
+def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:
+    """All of a sorted row, or `most` of it, evenly spread, both ends among them."""
+    if len(ordered) <= most:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, most).round().astype(int)]
+
+
+def _unit_square(axes: Axes) -> None:
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+
+
+def _legend(axes: Axes, names: Sequence[str]) -> None:
+    """The names of the lines that were drawn last, one below the other."""
+    lines = axes.get_lines()[-len(names) :]
+    # Of labels that begin with "_" matplotlib thinks that they are its own.
+    labels = [f"\u200a{_name(name)}" for name in names]
+    axes.legend(
+        lines,
+        labels,
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 1.0),
+        borderaxespad=0,
+        labelspacing=0.3,
+    )
+
+
+def _finished(figure: Figure, axes: Axes, x_axis: str, y_axis: str) -> str:
+    """Name the axes, and make the figure what a page holds."""
+    axes.set_xlabel(_name(x_axis))
+    axes.set_ylabel(_name(y_axis))
+    return to_svg(figure, title=f"{_name(y_axis)} by {_name(x_axis)}")
+
+
+def _name(text: str) -> str:
+    """A name on one line that fits a chart."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
