@@ -93,6 +93,11 @@ class CaseRow:
         return self.truth_size or Size(self.counts.tp + self.counts.fn, "px")
 
     @property
+    def nsd(self) -> float | None:
+        """Share of the surfaces within the tolerance; None if it was not measured."""
+        return None if self.distances is None else self.distances.nsd
+
+    @property
     def cluster(self) -> str:
         """What cases of one patient share; a case of an unknown one is its own."""
         if self.patient is None:

@@ -32,13 +32,13 @@ class Provenance:
 
     truth: str
     prediction: str
-    model_sha256: str | None
-    engine: str | None
-    split: str | None
-    splits: tuple[tuple[str, int], ...]
-    config: Mapping[str, Json] | None
-    notes: tuple[str, ...]
-    versions: tuple[tuple[str, str], ...]
+    model_sha256: str | None = None
+    engine: str | None = None
+    split: str | None = None
+    splits: tuple[tuple[str, int], ...] = ()
+    config: Mapping[str, Json] | None = None
+    notes: tuple[str, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
 
 
 def versions() -> tuple[tuple[str, str], ...]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segx.artifact import Model
 from segx.config import FitConfig
@@ -24,7 +26,7 @@ from segx.evaluation.provenance import Provenance, versions
 from segx.evaluation.summary import Summary
 from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
-from segx.inference.predictor import Predictor
+from segx.inference.predictor import Band, Predictor
 from segx.scans.files import open_scan
 
 __all__ = ["measure"]
@@ -94,7 +96,6 @@ class _Run:
             split=self.split,
             splits=tuple(sizes),
             config=self.config.model_dump(mode="json") if self.config else None,
-            notes=(),
             versions=versions(),
         )
 
@@ -119,12 +120,22 @@ def _segmentation(
         truth = reader.mask(case)
         if truth is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        predicted = run.predictor.predict(case.image)
+        predicted = run.predictor.predict(
+            case.image, on_band=partial(_add_band, evaluation, truth)
+        )
         evaluation.add(
             case.id, truth, predicted, patient=case.patient, spacing_mm=spacing_mm
         )
         run.on_case(done, len(cases))
     return evaluation.write(out, provenance=run.provenance)
+
+
+def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) -> None:
+    """Put the probabilities of a band beside the truth of its rows."""
+    of_plane = 3 if evaluation.labels.kind == "multilabel" else 2
+    plane = truth if truth.ndim == of_plane else truth[band.plane]
+    rows, cols = band.region.slices
+    evaluation.add_probabilities(plane[rows, cols], band.probabilities)
 
 
 def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:

@@ -25,6 +25,7 @@ __all__ = [
     "ForegroundSummary",
     "SizeGroup",
     "Summary",
+    "metric_values",
     "rows_by_class",
     "summarise",
 ]
@@ -238,13 +239,20 @@ def rows_by_class(rows: Iterable[CaseRow]) -> dict[str, list[CaseRow]]:
     }
 
 
+def metricmetric_values(rows: Sequence[CaseRow], metric: str) -> NDArray[np.float64]:
+    """A measure of each row, (n,); nan where it is undefined or was not taken."""
+    if metric == "nsd":
+        return np.array([math.nan if row.nsd is None else row.nsd for row in rows])
+    return np.array([getattr(row.counts, metric) for row in rows], np.float64)
+
+
 def _foreground(
     by_class: Iterable[Sequence[CaseRow]], resampling: Resampling
 ) -> ForegroundSummary:
     classes = list(by_class)
 
     def mean(metric: str) -> Estimate:
-        values = [_values(rows, metric) for rows in classes]
+        values = [metric_values(rows, metric) for rows in classes]
         return resampling.mean_of_means(np.stack(values, axis=1))
 
     has_nsd = all(_has_nsd(rows) for rows in classes)
@@ -270,12 +278,12 @@ def _of_class(
     found = np.array([case.tp > 0 for case in cases])
     return ClassSummary(
         name=name,
-        dice=resampling.mean(_values(rows, "dice")),
-        iou=resampling.mean(_values(rows, "iou")),
-        sensitivity=resampling.mean(_values(rows, "sensitivity")),
-        precision=resampling.mean(_values(rows, "precision")),
-        volume_error=resampling.mean(_values(rows, "volume_error")),
-        nsd=resampling.mean(_values(rows, "nsd")) if _has_nsd(rows) else None,
+        dice=resampling.mean(metric_values(rows, "dice")),
+        iou=resampling.mean(metric_values(rows, "iou")),
+        sensitivity=resampling.mean(metric_values(rows, "sensitivity")),
+        precision=resampling.mean(metric_values(rows, "precision")),
+        volume_error=resampling.mean(metric_values(rows, "volume_error")),
+        nsd=resampling.mean(metric_values(rows, "nsd")) if _has_nsd(rows) else None,
         hd95=_distance(rows),
         presence_sensitivity=resampling.mean(np.where(real, named, np.nan)),
         presence_specificity=resampling.mean(np.where(real, np.nan, ~named)),
@@ -312,7 +320,7 @@ def _by_size(rows: Sequence[CaseRow], resampling: Resampling) -> tuple[SizeGroup
     order = order[pixels[order] > 0]
     if len(order) < _SIZE_GROUPS:
         return ()
-    dice = _values(rows, "dice")
+    dice = metric_values(rows, "dice")
     groups = []
     for group in np.array_split(order, _SIZE_GROUPS):
         values = np.full(len(rows), np.nan)
@@ -336,18 +344,8 @@ def _measured(rows: Sequence[CaseRow]) -> Distances | None:
     return found[0] if found else None
 
 
-def _values(rows: Sequence[CaseRow], metric: str) -> NDArray[np.float64]:
-    """A measure of each case, (n,); nan where it is undefined or was not taken."""
-    if metric != "nsd":
-        return np.array([getattr(row.counts, metric) for row in rows], np.float64)
-    found = [row.distances.nsd if row.distances else None for row in rows]
-    return np.array([np.nan if value is None else value for value in found])
-
-
 def _has_nsd(rows: Sequence[CaseRow]) -> bool:
-    return all(
-        row.distances is not None and row.distances.nsd is not None for row in rows
-    )
+    return all(row.nsd is not None for row in rows)
 
 
 def _pooled(rows: Sequence[CaseRow]) -> Counts:
