@@ -37,12 +37,13 @@ def _segmentation(summary: "Summary", *, title: str) -> Table:
         heads, title=f"{title} (n = {summary.n_cases})", caption=f"{POLICY} {legend}"
     )
     for item in summary.classes:
-        ratios = [_shown(getattr(item, name)) for name in means]
+        ratios = [_shown(getattr(item, name).value) for name in means]
         table.add_row(
             item.name, *ratios, *(str(getattr(item, name)) for name in counts)
         )
     table.add_section()
-    table.add_row("foreground", *(_shown(getattr(summary, name)) for name in means))
+    mean = summary.foreground
+    table.add_row("foreground", *(_shown(getattr(mean, name).value) for name in means))
     return table
 
 
@@ -53,9 +54,9 @@ def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
     heads = ("n", "AUROC", "AP", "sens.", "Brier", "ECE")
     title = f"{title} (n = {summary.n_cases})"
     table = _table(heads, title=title, caption=CLASSIFICATION_POLICY)
-    for label, scores in summary.classes.items():
-        values = (_shown(getattr(scores, name)) for name in names)
-        table.add_row(label, str(scores.n), *values)
+    for item in summary.classes:
+        values = (_shown(getattr(item, name).value) for name in names)
+        table.add_row(item.name, str(item.n), *values)
     table.add_section()
     mean = summary.scores
     headline = (
@@ -65,7 +66,9 @@ def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
         mean.brier,
         mean.ece,
     )
-    table.add_row("mean", str(summary.n_cases), *(_shown(value) for value in headline))
+    table.add_row(
+        "mean", str(summary.n_cases), *(_shown(score.value) for score in headline)
+    )
     return table
 
 

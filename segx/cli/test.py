@@ -42,6 +42,7 @@ def run(argv: list[str]) -> int:
             model,
             data,
             out,
+            config=config,
             split=arguments.split,
             on_case=lambda done, total: progress.update(
                 bar, completed=done, total=total

@@ -13,11 +13,10 @@ from segx.errors import DataError
 from segx.evaluation.classification import (
     CLASSIFICATION_POLICY,
     ClassifiedCase,
-    read_classified,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
+from segx.evaluation.classified_file import read_classified, write_classified
+from segx.evaluation.summary_file import write_classification_summary
 
 NAMES = ("benign", "malignant", "normal")
 
@@ -55,8 +54,8 @@ def test_headlines_are_recomputed_from_the_file(tmp_path: Path) -> None:
     )
     accuracy = balanced_accuracy_score(truth, decided)
     area = roc_auc_score(truth, probabilities, multi_class="ovr", labels=NAMES)
-    assert found["scores"]["balanced_accuracy"] == pytest.approx(accuracy)
-    assert found["scores"]["auroc"] == pytest.approx(area)
+    assert found["scores"]["balanced_accuracy"]["value"] == pytest.approx(accuracy)
+    assert found["scores"]["auroc"]["value"] == pytest.approx(area)
     assert found["policy"] == CLASSIFICATION_POLICY
     assert list(found["classes"]) == list(NAMES)
 
@@ -74,10 +73,10 @@ def test_patients_are_counted_once_and_unknown_ones_each() -> None:
 def test_what_is_undefined_is_null_in_the_file(tmp_path: Path) -> None:
     cases = [ClassifiedCase("a", None, 0, (0.9, 0.1))]
     summary = summarise_classified(cases, class_names=("no", "yes"))
-    assert math.isnan(summary.scores.auroc)
+    assert math.isnan(summary.scores.auroc.value)
     write_classification_summary(tmp_path / "summary.json", summary)
     found = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
-    assert found["scores"]["auroc"] is None
+    assert found["scores"]["auroc"]["value"] is None
     assert found["classes"]["yes"]["n"] == 0
 
 

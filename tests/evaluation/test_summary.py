@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from segx.errors import DataError
 from segx.evaluation.cases import CaseRow, case_rows, read_cases, write_cases
-from segx.evaluation.summary import POLICY, summarise, write_summary
+from segx.evaluation.summary import POLICY, summarise
+from segx.evaluation.summary_file import write_summary
 from segx.metrics import Counts
 
 FOUR = (
@@ -63,8 +64,10 @@ def test_every_headline_is_recomputed_from_the_file(
         means = {name: v.mean() if len(v) else np.nan for name, v in defined.items()}
         known = [mean for mean in means.values() if not np.isnan(mean)]
         for name, mean in means.items():
-            assert_same(summary["classes"][name][key], mean)
-        assert_same(summary["foreground"][key], np.mean(known) if known else np.nan)
+            assert_same(summary["classes"][name][key]["value"], mean)
+        assert_same(
+            summary["foreground"][key]["value"], np.mean(known) if known else np.nan
+        )
 
 
 def assert_same(found: float | None, wanted: float) -> None:
@@ -80,7 +83,9 @@ def test_the_order_of_rows_changes_no_number(
     by_name = {item.name: item for item in back.classes}
     for item in there.classes:
         assert repr(item) == repr(by_name[item.name])
-    assert there.dice == pytest.approx(back.dice, nan_ok=True)
+    assert there.foreground.dice.value == pytest.approx(
+        back.foreground.dice.value, nan_ok=True
+    )
 
 
 def test_the_four_case_truth_table() -> None:
@@ -90,7 +95,7 @@ def test_the_four_case_truth_table() -> None:
         for row in case_rows(f"{i}", {"cell": count})
     ]
     (cell,) = summarise(rows).classes
-    assert cell.dice == pytest.approx(0.500)
+    assert cell.dice.value == pytest.approx(0.500)
     assert cell.dice_global == pytest.approx(0.732, abs=5e-4)
     assert (cell.n_defined, cell.n_empty_truth, cell.n_false_positive_on_empty) == (
         3,
@@ -106,7 +111,8 @@ def test_a_missed_object_is_counted_and_costs_a_whole_case() -> None:
     (cell,) = summarise(
         [*case_rows("a", {"cell": missed}), *case_rows("b", {"cell": elsewhere})]
     ).classes
-    assert (cell.n_missed, cell.dice, cell.sensitivity, cell.precision) == (2, 0, 0, 0)
+    means = (cell.dice, cell.sensitivity, cell.precision)
+    assert (cell.n_missed, *(mean.value for mean in means)) == (2, 0, 0, 0)
 
 
 def test_patients_are_counted_once() -> None:
@@ -121,7 +127,7 @@ def test_the_file_states_the_policy_and_is_strict_json(tmp_path: Path) -> None:
     assert "NaN" not in text
     content = json.loads(text)
     assert content["policy"] == POLICY
-    assert content["foreground"]["dice"] is None
+    assert content["foreground"]["dice"]["value"] is None
     assert content["classes"]["cell"]["n_defined"] == 0
 
 
