@@ -170,20 +170,37 @@ def _usual(
     """What the values of most masks mean, if those of at least half can be told.
 
     The values that most files hold are tried first; those that explain most files win.
+    Rare classes follow: values of sharp masks that have a meaning beside these.
     """
     pooled = _pooled(masks)
     order = sorted(pooled, key=lambda v: (-pooled[v].files, -pooled[v].pixels))
     best, most = None, (len(masks) - 1) / 2
     for count in range(1, min(len(order), _TRIED_VALUES) + 1):
-        tried = {value: pooled[value] for value in order[:count]}
-        inside = sum(mask.values <= tried.keys() for mask in masks)
-        if inside <= most:
-            continue
-        try:
-            best, most = explain_values(tried, data, planes=planes), inside
-        except DataError:
-            continue
+        tried = frozenset(order[:count])
+        inside = sum(mask.values <= tried for mask in masks)
+        meaning = _explained(tried, pooled, data, planes) if inside > most else None
+        if meaning is not None:
+            best, most = meaning, inside
+    if best is None:
+        return None
+    for mask in sorted(masks, key=lambda mask: max(mask.values)):
+        more = mask.values | best.ids.keys() & pooled.keys()
+        if not (more <= best.ids.keys() or is_blurred(mask.counts)):
+            best = _explained(more, pooled, data, planes) or best
     return best
+
+
+def _explained(
+    values: frozenset[int],
+    pooled: Mapping[int, FoundValue],
+    data: DataConfig,
+    planes: tuple[str, ...] | None,
+) -> MaskValues | None:
+    """What some of the values mean, if that can be told."""
+    try:
+        return explain_values({v: pooled[v] for v in values}, data, planes=planes)
+    except DataError:
+        return None
 
 
 def _pooled(masks: Iterable[_Mask]) -> dict[int, FoundValue]:

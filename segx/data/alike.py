@@ -14,8 +14,13 @@ __all__ = ["ALIKE_BITS", "LookAlike", "Signature", "look_alikes", "signature"]
 Signature = NDArray[np.bool_]
 """The signs of an image's low frequencies, shape (255,)."""
 
-ALIKE_BITS = 10
-"""Most bits that differ between images that are called alike."""
+ALIKE_BITS = 12
+"""Most bits that differ between images that are called alike.
+
+JPEG at quality 50, half the size or noise of 3 % changed up to 12 bits, in samples of
+seven public sets of six modalities; the nearest retinas of different patients (DRIVE)
+are 18 apart, the nearest sections of one electron microscopy stack 58, the nearest of
+566 chest X-rays 44."""
 
 _THUMBNAIL = 64
 _FREQUENCIES = 16

@@ -47,8 +47,16 @@ def shares(
 def case_shares(
     facts: Sequence[CaseFacts], values: MaskValues
 ) -> dict[str, ClassShares]:
-    """Share of each class in the pixels of each case, by case id."""
-    counted = {item.case.id: _pixels(item, values) for item in facts}
+    """Share of each class in the pixels of each case, by case id.
+
+    A case is left out whose masks can't be read or hold values without a meaning.
+    """
+    known = values.ids.keys()
+    counted = {
+        item.case.id: _pixels(item, values)
+        for item in facts
+        if all(counts is not None and counts.keys() <= known for counts in item.values)
+    }
     return {
         case: {
             name: seen[index] / total for index, name in enumerate(values.labels.names)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from segx.data.alike import Signature, signature
 from segx.data.case import Case
-from segx.data.defects import Code, Finding, Findings
+from segx.data.defects import Code, Finding, Findings, plural
 from segx.data.mask_values import MOST_STORED
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
@@ -246,7 +246,7 @@ def _check_image(
         found.add(
             Code.NOT_FINITE,
             path,
-            f"holds {bad} values that are NaN or infinite",
+            f"holds NaN or infinity in {plural(bad, 'value')}",
             expected="finite numbers",
             fix="Replace them, such as by the value of air or of the background.",
         )

@@ -43,7 +43,8 @@ def find_identical(
     for ids in same:
         group = [by_id[name] for name in ids]
         splits = {case.split for case in group if case.split is not None}
-        first, *others = group
+        # Of a leak, the image that is judged is named, not the one that is learnt.
+        first, *others = sorted(group, key=lambda case: case.split == "train")
         names = ", ".join(str(case.image) for case in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         found.add(
@@ -88,7 +89,6 @@ def find_similar(
         if one in known and known[one] == known.get(two):
             continue
         is_leak = split_of[one] != split_of[two]
-        # Of a leak, the image that is judged is named, not the one that is learnt.
         judged = one if is_leak and split_of[two] == "train" else two
         key = judged, Code.SIMILAR_LEAK if is_leak else Code.SIMILAR_IMAGES
         if key not in nearest or pair.bits < nearest[key].bits:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.data.defects import Code, Finding
+from segx.data.defects import Code, Finding, plural
 from segx.errors import DataError
 
 __all__ = ["Row", "Table", "read_table"]
@@ -75,7 +75,7 @@ def read_table(path: Path, *, column: str) -> Table:
                     Finding(
                         Code.MANIFEST_ROW,
                         path,
-                        found=f"line {line} has {len(cells)} cells",
+                        found=f"line {line} has {plural(len(cells), 'cell')}",
                         expected=f"{len(header)}, as in the header",
                         fix="Put texts that hold a separator in quotes.",
                     )
