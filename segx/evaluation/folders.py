@@ -113,7 +113,7 @@ def _values(pairs: Sequence[MaskPair], say: OnRead) -> tuple[set[int], set[int]]
     for done, pair in enumerate(pairs, start=1):
         for values, path in zip(found, (pair.truth, pair.predicted), strict=True):
             if path is not None:
-                values |= values_of(_stored(path), source=str(path))
+                values.update(values_of(_stored(path), source=path))
         say(done, 2 * len(pairs))
     return found
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ def explain_ids(
     return MaskValues(labels, there), MaskValues(labels, here)
 
 
-def values_of(stored: NDArray[np.integer], *, source: str) -> set[int]:
+def values_of(stored: NDArray[np.integer], *, source: Path) -> set[int]:
     """The values that a mask holds.
 
     Raises:
@@ -133,11 +134,11 @@ def _ids(values: Sequence[int], classes: ClassIds, side: str) -> dict[int, int]:
     if len(classes) == 2 and len(others) == 1:
         return {0: 0, others[0]: 1}
     unknown = sorted(set(values) - set(classes))
+    known = ", ".join(f"{stored}={name}" for stored, name in classes.items())
     raise DataError(
         f"The {side} holds the values {_few(values)}; {_few(unknown)} stand for no "
-        f"class. Known are {', '.join(f'{key}={name}' for key, name in classes.items())}"
-        ". Name the others too (--classes ID=NAME …), or, if it is a value of the "
-        "truth that does not count, give it as --ignore."
+        f"class. Known are {known}. Name the others too (--classes ID=NAME …), or, if "
+        "it is a value of the truth that does not count, give it as --ignore."
     )
 
 

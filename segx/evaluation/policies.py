@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from typing import Literal, get_args
-
+from typing import Literal, NamedTuple, get_args
 
 from segx.evaluation.cases import CaseRow
 from segx.evaluation.summary import rows_by_class
@@ -99,33 +98,35 @@ def _pooled(columns: Sequence[Sequence[Counts]]) -> float:
     return defined_mean(reduce(add, column).dice for column in columns)
 
 
-_POLICIES: dict[
-    PolicyName, tuple[str, Callable[[Sequence[Sequence[Counts]]], float]]
-] = {
-    "segx": (
+class _Policy(NamedTuple):
+    meaning: str
+    function: Callable[[Sequence[Sequence[Counts]]], float]
+
+
+_POLICIES: dict[PolicyName, _Policy] = {
+    "segx": _Policy(
         "mean over cases, then over classes; empty truth and prediction left out "
         "(torchmetrics: samplewise)",
         _segx,
     ),
-    "monai": (
+    "monai": _Policy(
         "DiceMetric as it comes: cases with an empty truth are left out, false "
         "positives in them too; mean over the classes of a case, then over cases",
         _monai,
     ),
-    "nnunet": (
-        "nan-mean over cases, then the mean over classes, nan if a class is never "
-        "there",
+    "nnunet": _Policy(
+        "nan-mean over cases, then the mean over classes: nan if one is never there",
         _nnunet,
     ),
-    "smp": (
-        "f1_score with reduction micro-imagewise on the foreground classes: counts of "
-        "all classes of a case added up, 1 for empty truth and prediction, mean over "
-        "cases (MONAI for one class: ignore_empty=False)",
+    "smp": _Policy(
+        "f1_score, reduction micro-imagewise, of the foreground: counts of all classes "
+        "of a case added up, 1 for empty truth and prediction, mean over cases (for "
+        "one class also MONAI with ignore_empty=False)",
         _smp,
     ),
-    "pooled": (
-        "the pixels of all cases as one, then the mean over classes (dice_global; smp "
-        "for one class: micro; torchmetrics: global)",
+    "pooled": _Policy(
+        "the pixels of all cases as one, then the mean over classes (dice_global; for "
+        "one class smp with reduction micro; torchmetrics: global)",
         _pooled,
     ),
 }

@@ -239,7 +239,7 @@ def rows_by_class(rows: Iterable[CaseRow]) -> dict[str, list[CaseRow]]:
     }
 
 
-def metricmetric_values(rows: Sequence[CaseRow], metric: str) -> NDArray[np.float64]:
+def metric_values(rows: Sequence[CaseRow], metric: str) -> NDArray[np.float64]:
     """A measure of each row, (n,); nan where it is undefined or was not taken."""
     if metric == "nsd":
         return np.array([math.nan if row.nsd is None else row.nsd for row in rows])
