@@ -46,6 +46,11 @@ def run(argv: list[str]) -> int:
             from segx.atomic import write_text
 
             write_text(Path(arguments.json), text)
+    if arguments.sheet is not None:
+        from segx.data.preview import write_preview
+
+        write_preview(arguments.sheet, summary, checked, axis=config.data.axis)
+        messages.print(f"Written: {arguments.sheet}", highlight=False)
     out.print(_summary(summary, checked))
     if checked.findings:
         out.print(findings_table(checked.findings, root=summary.root))
@@ -76,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, help="of the splits that are drawn")
     parser.add_argument(
         "--json", metavar="FILE", help="write all findings to a file; - is stdout"
+    )
+    parser.add_argument(
+        "--sheet", type=Path, metavar="preview.html", help="write one offline page"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     return parser

@@ -10,6 +10,8 @@ from segx.cli.results import result_table
 
 __all__ = ["run"]
 
+RESULTS = ("cases.csv", "summary.json", "report.html")
+
 
 def run(argv: list[str]) -> int:
     """Measure a run on its data set, write RUN/test/ and print the table."""
@@ -51,5 +53,6 @@ def run(argv: list[str]) -> int:
     console.print(
         result_table(summary, title=f"{folder.path.name}: {arguments.split} cases")
     )
-    console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)
+    files = ", ".join(str(out / name) for name in RESULTS)
+    console.print(f"Written: {files}", highlight=False)
     return 0

@@ -12,6 +12,7 @@ from segx.errors import DataError
 from segx.evaluation.cases import CaseRow, Distances, Size, write_cases
 from segx.evaluation.confusion import Confusion
 from segx.evaluation.provenance import Provenance
+from segx.evaluation.report import Look, Sketch, sketch, write_report
 from segx.evaluation.summary import Summary, summarise
 from segx.evaluation.summary_file import write_summary
 from segx.labels import Labels
@@ -44,6 +45,7 @@ class MaskEvaluation:
         self.unit = unit
         self.tolerance = tolerance
         self.rows: list[CaseRow] = []
+        self.sketches: list[Sketch] = []
         count = len(labels.names)
         shape = (count, 2, 2) if labels.kind == "multilabel" else (count, count)
         self._table = np.zeros(shape, np.int64)
@@ -57,6 +59,7 @@ class MaskEvaluation:
         *,
         patient: str | None = None,
         spacing_mm: Spacing | None = None,
+        image: Path | None = None,
     ) -> None:
         """Compare the masks of one whole case.
 
@@ -67,6 +70,7 @@ class MaskEvaluation:
             predicted: The same shape.
             patient: Whom it is of; None if unknown.
             spacing_mm: Distance of neighbours along each axis; None if unknown.
+            image: What the masks are of, to be shown in the report; None if unknown.
 
         Raises:
             DataError: If the shapes differ or a value is no class.
@@ -82,6 +86,8 @@ class MaskEvaluation:
         for (name, count), distances in zip(counts.items(), surfaces, strict=True):
             size = Size((count.tp + count.fn) * pixel.value, pixel.unit)
             self.rows.append(CaseRow(case, patient, name, count, distances, size))
+        kept = sketch(case, truth, predicted, labels=self.labels, image=image)
+        self.sketches.append(kept)
 
     def add_probabilities(
         self, truth: NDArray[np.uint8], probabilities: NDArray[np.float32]
@@ -116,11 +122,31 @@ class MaskEvaluation:
             provenance=provenance,
         )
 
-    def write(self, out: Path, *, provenance: Provenance | None = None) -> Summary:
-        """Write cases.csv and summary.json into a folder."""
+    def write(
+        self,
+        out: Path,
+        *,
+        provenance: Provenance | None = None,
+        look: Look | None = None,
+    ) -> Summary:
+        """Write cases.csv, summary.json and report.html into a folder.
+
+        Args:
+            out: The folder.
+            provenance: How the numbers came about.
+            look: How the report shows images.
+        """
         summary = self.summarise(provenance=provenance)
         write_cases(out / "cases.csv", self.rows)
         write_summary(out / "summary.json", summary)
+        write_report(
+            out / "report.html",
+            summary,
+            self.rows,
+            labels=self.labels,
+            sketches=self.sketches,
+            look=look,
+        )
         return summary
 
     def _surfaces(

@@ -23,6 +23,7 @@ from segx.evaluation.classification import (
 from segx.evaluation.classified_file import write_classified
 from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
 from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.report import Look, write_classification_report
 from segx.evaluation.summary import Summary
 from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
@@ -44,12 +45,12 @@ def measure(
     tolerance: float | None = None,
     on_case: OnCase | None = None,
 ) -> Summary | ClassificationSummary:
-    """Predict every case of a split and write cases.csv and summary.json.
+    """Predict every case of a split and write cases.csv, summary.json, report.html.
 
     Args:
         model: A trained model.
         data: The data set, split as it was for the training.
-        out: Folder for the two files.
+        out: Folder for the files.
         config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
         tolerance: Distance up to which surfaces agree, in mm, or in pixels where
@@ -99,6 +100,12 @@ class _Run:
             versions=versions(),
         )
 
+    @property
+    def look(self) -> Look:
+        """How the report shows images: on the scale that the model reads them with."""
+        spec = self.model.spec
+        return Look(spec.axis, spec.intensity.of_middle(spec.neighbours))
+
 
 def _segmentation(
     run: _Run, cases: Sequence[Case], out: Path, *, tolerance: float | None
@@ -124,10 +131,15 @@ def _segmentation(
             case.image, on_band=partial(_add_band, evaluation, truth)
         )
         evaluation.add(
-            case.id, truth, predicted, patient=case.patient, spacing_mm=spacing_mm
+            case.id,
+            truth,
+            predicted,
+            patient=case.patient,
+            spacing_mm=spacing_mm,
+            image=case.image,
         )
         run.on_case(done, len(cases))
-    return evaluation.write(out, provenance=run.provenance)
+    return evaluation.write(out, provenance=run.provenance, look=run.look)
 
 
 def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) -> None:
@@ -165,6 +177,13 @@ def _classification(
     )
     write_classified(out / "cases.csv", tested, class_names=names)
     write_classification_summary(out / "summary.json", summary)
+    write_classification_report(
+        out / "report.html",
+        summary,
+        tested,
+        images={case.id: case.image for case in cases},
+        look=run.look,
+    )
     return summary
 
 

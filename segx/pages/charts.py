@@ -181,7 +181,7 @@ def dots(
     legend = 20 * len(groups) if len(groups) > 1 else 0
     with drawing(_HEIGHT + legend) as figure:
         axes = axes_at(figure, top=8 + legend)
-        for index, (name, x, y) in enumerate(groups):
+        for index, (_, x, y) in enumerate(groups):
             right, up = np.asarray(x, np.float64), np.asarray(y, np.float64)
             taken = _spread(np.argsort(right, kind="stable"), most)
             axes.plot(
@@ -269,7 +269,7 @@ def wilson(
     References:
         Wilson 1927, doi:10.1080/01621459.1927.10502953.
     """
-    z = 1.959964
+    z = 1.959963984540054
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return centre - half, centre + half
@@ -344,5 +344,5 @@ def _finished(figure: Figure, axes: Axes, x_axis: str, y_axis: str) -> str:
 
 def _name(text: str) -> str:
     """A name on one line that fits a chart."""
-    line = " ".join(printable(text).split())
+    line = " ".join(printable(text).split()) or "–"
     return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"

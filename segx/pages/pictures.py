@@ -27,7 +27,7 @@ LONGEST_SIDE = 400
 """Most pixels of a picture's longer side."""
 
 _QUALITY = 82
-_MOST_PATH = 40_000  # characters of one contour
+_MOST_CORNERS = 8000  # of one contour; each takes five characters or six
 _FINE = 160  # pixels of the longer side, below which they are shown as squares
 
 
@@ -110,18 +110,23 @@ def contour(area: NDArray[np.bool_], line: Line) -> Contour | None:
         None where no pixel is true.
     """
     step = 1
-    path = _path(area, step)
-    while len(path) > _MOST_PATH:
+    while _corners(area[::step, ::step]) > _MOST_CORNERS:
         step *= 2
-        path = _path(area[::step, ::step], step)
+    drawn = area[::step, ::step]
+    tracer = Tracer(drawn.shape[1])
+    outlines = [*tracer.add(drawn), *tracer.finish()]
+    path = "".join(_ring(ring, step) for item in outlines for ring in item.rings)
     return Contour(line, path) if path else None
 
 
-def _path(area: NDArray[np.bool_], step: int) -> str:
-    """All rings as one path; an edge along the picture's border is one like others."""
-    tracer = Tracer(area.shape[1])
-    outlines = [*tracer.add(area), *tracer.finish()]
-    return "".join(_ring(ring, step) for item in outlines for ring in item.rings)
+def _corners(area: NDArray[np.bool_]) -> int:
+    """Number of corners that all rings together have."""
+    framed = np.pad(area, 1)
+    first, second = framed[:-1, :-1], framed[:-1, 1:]
+    third, fourth = framed[1:, :-1], framed[1:, 1:]
+    single = first ^ second ^ third ^ fourth
+    crossed = (first == fourth) & (second == third) & (first != second)
+    return int(np.count_nonzero(single)) + 2 * int(np.count_nonzero(crossed))
 
 
 def _ring(ring: Ring, step: int) -> str:

@@ -15,7 +15,7 @@ from segx.evaluation.classification import (
     ClassificationSummary,
     ClassifiedCase,
 )
-from segx.evaluation.report.mask_tables import MOST_ROWS, shown
+from segx.evaluation.report.cells import MOST_ROWS, shown
 from segx.evaluation.report.origin import few_patients, foot, lead, origin, title
 from segx.evaluation.report.sketch import Look
 from segx.geometry import Extent

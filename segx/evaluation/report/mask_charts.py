@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from segx.evaluation.cases import CaseRow
-from segx.evaluation.report.mask_tables import in_words, shown
+from segx.evaluation.report.cells import in_words, shown
 from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
 from segx.pages.charts import MOST_GROUPS, Strip, dots, reliability, strips

@@ -3,23 +3,17 @@
 import math
 from collections.abc import Sequence
 
-from segx.evaluation import bootstrap
 from segx.evaluation.cases import CaseRow
+from segx.evaluation.report.cells import MOST_ROWS, in_words, shown
 from segx.evaluation.summary import POLICY, Summary
-from segx.pages import Block, Column, Estimate, Matrix, Table, Text
+from segx.pages import Block, Column, Matrix, Table, Text
 
 __all__ = [
-    "MOST_ROWS",
     "all_cases",
     "by_size",
     "confusion",
-    "in_words",
     "per_class",
-    "shown",
 ]
-
-MOST_ROWS = 2000
-"""Rows of the table of cases; the page stays small, and cases.csv holds them all."""
 
 _COUNTED = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
 
@@ -201,16 +195,6 @@ def all_cases(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
         "FN in pixels. cases.csv beside this page holds every row in full precision."
     )
     return [Table(caption, columns, cells, is_long=True)]
-
-
-def shown(found: bootstrap.Estimate | None) -> Estimate | None:
-    """An estimate as a page shows it."""
-    return None if found is None else Estimate(found.value, found.low, found.high)
-
-
-def in_words(name: str) -> str:
-    """An area or a volume as one reads it."""
-    return name.replace("2", "²").replace("3", "³")
 
 
 def _last_if_nan(value: float) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segx.evaluation.cases import CaseRow
+from segx.evaluation.report.cells import shown
 from segx.evaluation.report.mask_charts import calibration, distribution, size_chart
 from segx.evaluation.report.mask_tables import (
     all_cases,
     by_size,
     confusion,
     per_class,
-    shown,
 )
 from segx.evaluation.report.origin import few_patients, foot, lead, origin, title
 from segx.evaluation.report.sketch import Look, Sketch, draw

@@ -13,7 +13,10 @@ __all__ = ["few_patients", "foot", "lead", "origin", "title"]
 
 def title(source: Provenance | None) -> str:
     """What was measured: the run's name, or that of a folder of masks."""
-    return Path(source.prediction).name if source else "Evaluation"
+    if source is None:
+        return "Evaluation"
+    path = Path(source.prediction)
+    return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
 def lead(source: Provenance | None, n_cases: int, n_patients: int) -> str:

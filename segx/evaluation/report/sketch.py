@@ -78,18 +78,20 @@ def sketch(
         labels: What the ids mean.
         image: The file that the masks are of, if it is at hand.
     """
-    pair = np.stack([truth, predicted])
-    if pair.ndim == (4 if labels.kind == "multilabel" else 3):
-        pair = pair[:, np.newaxis]
-    shown = pair > 0
-    if labels.ignore_index is not None:
-        shown &= pair[:1] != labels.ignore_index
-    filled = shown.any(axis=0).reshape(pair.shape[1], -1).sum(axis=1)
-    plane = int(filled.argmax()) if filled.any() else pair.shape[1] // 2
-    extent = Extent(*pair.shape[2:4])
-    small = np.stack([resize_mask(mask, shrunk(extent)) for mask in pair[:, plane]])
+    if truth.ndim == (3 if labels.kind == "multilabel" else 2):
+        truth, predicted = truth[np.newaxis], predicted[np.newaxis]
+    filled = [
+        np.count_nonzero(((real > 0) | (named > 0)) & (real != labels.ignore_index))
+        for real, named in zip(truth, predicted, strict=True)
+    ]
+    plane = int(np.argmax(filled)) if any(filled) else len(truth) // 2
+    extent = Extent(*truth.shape[1:3])
+    size = shrunk(extent)
+    small = np.stack(
+        [resize_mask(truth[plane], size), resize_mask(predicted[plane], size)]
+    )
     return Sketch(
-        case, image, extent, plane, pair.shape[1], zlib.compress(small.tobytes(), 1)
+        case, image, extent, plane, len(truth), zlib.compress(small.tobytes(), 1)
     )
 
 
