@@ -189,7 +189,9 @@ def summarise_classified(
         probabilities,
         decided,
     )
-    table = Confusion.of_ids(tuple(class_names), truth, decided.argmax(axis=1))
+    table = None
+    if not may_be_several:
+        table = Confusion.of_ids(tuple(class_names), truth, decided.argmax(axis=1))
     return ClassificationSummary(
         scores=found.headline(may_be_several=may_be_several),
         classes=tuple(
@@ -198,7 +200,7 @@ def summarise_classified(
         ),
         n_cases=len(cases),
         n_patients=found.resampling.n_patients,
-        confusion=None if may_be_several else table,
+        confusion=table,
         thresholds_from=thresholds.chosen_on if thresholds else None,
         provenance=provenance,
     )
