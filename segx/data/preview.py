@@ -29,6 +29,7 @@ __all__ = ["preview_page", "write_preview"]
 _MOST_FINDINGS = 500  # of a severity
 _MOST_SIZES = 12
 _MOST_CHANNELS = 8
+_ACCENTS = {"red": 1, "green": 2, "blue": 0}
 
 
 def write_preview(
@@ -178,7 +179,13 @@ def _intensities(found: Overview, checked: CheckedData) -> list[Block]:
         return []
     shown = found.histograms[:_MOST_CHANNELS]
     lines = [
-        Curve(name, histogram.edges, [*histogram.shares, 0.0], is_stepped=True)
+        Curve(
+            name,
+            histogram.edges,
+            [*histogram.shares, 0.0],
+            is_stepped=True,
+            accent=_ACCENTS.get(name),
+        )
         for name, histogram in zip(_channel_names(len(shown)), shown, strict=True)
     ]
     chart = Chart(

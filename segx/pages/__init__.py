@@ -2,6 +2,7 @@
 
 from segx.pages.blocks import (
     Block,
+    Cell,
     Chart,
     Charts,
     Column,
@@ -23,6 +24,7 @@ from segx.pages.render import render, write_page
 
 __all__ = [
     "Block",
+    "Cell",
     "Chart",
     "Charts",
     "Column",

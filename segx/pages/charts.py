@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike, NDArray
 
 from segx.pages.blocks import Estimate
-from segx.pages.render import printable
+from segx.pages.render import printable, spaced
 from segx.pages.svg import (
     ACCENT,
     ACCENTS,
@@ -66,12 +67,21 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A line through places; a stepped one keeps each height until the next."""
+    """A line through places.
+
+    Args:
+        name: What the legend calls it.
+        x: Places to the right.
+        y: Places upwards.
+        is_stepped: Whether it keeps each height until the next place.
+        accent: Index of its colour in `ACCENTS`; None takes that of its number.
+    """
 
     name: str
     x: ArrayLike
     y: ArrayLike
     is_stepped: bool = False
+    accent: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +150,17 @@ def curves(
         legend = 20 * len(lines) if len(lines) > 1 else 0
         axes = axes_at(figure, top=8 + legend)
         if is_unit_square:
-            axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
             _unit_square(axes)
         if band is not None:
             axes.fill_between(
                 band.x, band.low, band.high, color=ACCENT, alpha=0.16, linewidth=0
             )
         for index, line in enumerate(lines):
-            colour = ACCENTS[index % len(ACCENTS)]
+            accent = index if line.accent is None else line.accent
             axes.plot(
                 line.x,
                 line.y,
-                color=colour,
+                color=ACCENTS[accent % len(ACCENTS)],
                 linestyle=_DASHES[index % len(_DASHES)],
                 drawstyle="steps-post" if line.is_stepped else "default",
             )
@@ -195,9 +204,7 @@ def dots(
                 clip_on=False,
             )
         if is_log:
-            axes.set_xscale("log")
-            axes.minorticks_off()
-            axes.xaxis.set_major_formatter("{x:,.10g}")
+            _log_scale(axes)
         if y_limits is not None:
             axes.set_ylim(*y_limits)
         if legend:
@@ -235,23 +242,18 @@ def reliability(
     y = np.asarray(observed, np.float64)[is_filled]
     with drawing(WIDTH + 60) as figure:
         axes = axes_at(figure, bottom=98)
-        axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
         if has_intervals:
             axes.vlines(x, *wilson(y, n), color=ACCENT, linewidth=1.2)
         axes.plot(
-            x, y, "o-", color=ACCENT, markersize=4.5, linewidth=0.8, clip_on=False
+            x, y, "o", color=ACCENT, markersize=5, markeredgewidth=0, clip_on=False
         )
         _unit_square(axes)
         axes.tick_params(labelbottom=False)
         axes.set_ylabel("observed share")
         below = axes_at(figure, top=WIDTH - 98 + 60 + 10)
-        below.bar(x, n, width=0.03, color=MUTED, alpha=0.55)
         below.set_xlim(axes.get_xlim())
-        below.set_yscale("log" if len(n) and n.max() > 50 * n.min() else "linear")
-        below.minorticks_off()
-        below.set_yticks(
-            [float(n.max())] if len(n) else [], [f"{n.max():.3g}"] if len(n) else []
-        )
+        if len(n):
+            _counts(below, x, n)
         below.set_ylabel(_name(unit))
         below.set_xlabel("predicted probability")
         return to_svg(figure, title="Reliability: observed share by probability")
@@ -306,6 +308,41 @@ def _strip(axes: Axes, row: int, group: Strip, most: int) -> None:
         axes.plot(group.mean.value, y, "D", color=ACCENTS[1], markersize=4.5)
 
 
+def _counts(axes: Axes, x: NDArray[np.float64], n: NDArray[np.float64]) -> None:
+    """Bars of the numbers `n`; on a logarithmic scale where they differ widely."""
+    axes.bar(x, n, width=0.03, color=MUTED, alpha=0.55)
+    if n.max() > 50 * n.min():
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=n.min() / 3)
+        axes.minorticks_off()
+    ends = {float(n.min()), float(n.max())} if axes.get_yscale() == "log" else {n.max()}
+    axes.set_yticks(sorted(ends), [_compact(number) for number in sorted(ends)])
+
+
+def _log_scale(axes: Axes) -> None:
+    """A logarithmic axis to the right, with several ticks on a short one."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(
+        LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
+    )
+    axes.xaxis.set_major_formatter(lambda value, _: spaced(f"{value:,.10g}"))
+    axes.minorticks_off()
+
+
+def _compact(number: float) -> str:
+    """A large number in few letters.
+
+    Examples:
+        >>> _compact(52), _compact(1_160_000)
+        ('52', '1.2M')
+    """
+    for power, letter in ((9, "G"), (6, "M"), (3, "k")):
+        if number >= 10**power:
+            return f"{number / 10**power:.2g}{letter}"
+    return f"{number:.0f}"
+
+
 def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:
     """All of a sorted row, or `most` of it, evenly spread, both ends among them."""
     if len(ordered) <= most:
@@ -314,6 +351,8 @@ def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:
 
 
 def _unit_square(axes: Axes) -> None:
+    """Axes from 0 to 1 with their diagonal."""
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])

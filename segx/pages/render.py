@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from segx.atomic import replacing
 from segx.pages.blocks import Cell, Estimate, Page, Share
 
-__all__ = ["printable", "render", "write_page"]
+__all__ = ["printable", "render", "spaced", "write_page"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -65,6 +65,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
+def spaced(number: str) -> str:
+    """A number whose thousands are set apart by thin spaces instead of commas."""
+    return number.replace(",", _THIN_SPACE)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -101,12 +106,12 @@ def _shown(cell: Cell, digits: int = 3) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, int):
-        return f"{value:,}".replace(",", _THIN_SPACE).replace("-", "−")
+        return spaced(f"{value:,}").replace("-", "−")
     if value is None or math.isnan(value):
         return _NO_NUMBER
-    text = "∞" if math.isinf(value) else f"{abs(value):.{digits}f}"
-    is_negative = value < 0 and float(text.replace("∞", "1")) != 0
-    return f"−{text}" if is_negative else text
+    text = "∞" if math.isinf(value) else spaced(f"{abs(value):,.{digits}f}")
+    is_zero = not text.strip("0.")
+    return f"−{text}" if value < 0 and not is_zero else text
 
 
 def _percent(value: float) -> str:

@@ -113,9 +113,9 @@ def test_the_report_shows_the_numbers_of_the_summary(tmp_path: Path) -> None:
         estimates += [item.dice, item.iou, item.sensitivity, item.precision, item.nsd]
     for estimate in estimates:
         assert f"{estimate.value:.3f} {estimate.low:.3f}–{estimate.high:.3f}" in text
-    assert "Only 2 patients" in text
+    assert "rest on 2 patients" in text
     assert summary.confusion is not None
-    assert f"{summary.confusion.counts[1][1]}" in text.replace("\u202f", "")
+    assert f">{summary.confusion.counts[1][1]:,}<".replace(",", "\u202f") in html
 
 
 def test_misses_and_false_finds_are_said_on_top(tmp_path: Path) -> None:

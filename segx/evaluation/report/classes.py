@@ -16,7 +16,14 @@ from segx.evaluation.classification import (
     ClassifiedCase,
 )
 from segx.evaluation.report.cells import MOST_ROWS, shown
-from segx.evaluation.report.origin import few_patients, foot, lead, origin, title
+from segx.evaluation.report.origin import (
+    count_cases,
+    few_patients,
+    foot,
+    lead,
+    origin,
+    title,
+)
 from segx.evaluation.report.sketch import Look
 from segx.geometry import Extent
 from segx.pages import (
@@ -90,8 +97,9 @@ def report_on_classes(
 ) -> Page:
     """The page of `write_classification_report`, as values."""
     names = [item.name for item in summary.classes]
+    counted = count_cases((case.patient for case in cases), summary.n_patients)
     sections = [
-        Section("Per class", _per_class(summary)),
+        Section("Per class", _per_class(summary, counted)),
         Section("ROC", _roc(summary, cases)),
         Section("Calibration", [_calibration(summary)]),
         Section("Confusion", _confusion(summary)),
@@ -102,7 +110,7 @@ def report_on_classes(
     return Page(
         kicker="Classification report",
         title=title(summary.provenance),
-        lead=lead(summary.provenance, summary.n_cases, summary.n_patients),
+        lead=lead(summary.provenance, counted),
         top=[*_notices(summary), _headline(summary)],
         sections=[section for section in sections if section.blocks],
         foot=foot(summary.provenance),
@@ -131,13 +139,12 @@ def _headline(summary: ClassificationSummary) -> Headline:
     )
 
 
-def _per_class(summary: ClassificationSummary) -> list[Block]:
+def _per_class(summary: ClassificationSummary, counted: str) -> list[Block]:
     scores = summary.scores
     table = Table(
-        "Each class against the rest, n = "
-        f"{summary.n_cases} cases of {summary.n_patients} patients, with the 95 % "
-        "interval over patients; n: cases that truly are of the class. Of Brier and "
-        "ECE less is better.",
+        f"Each class against the rest, n = {counted}, with the 95 % interval over "
+        "patients; n: cases that truly are of the class. Of Brier and ECE less is "
+        "better.",
         [
             Column("class", is_text=True),
             Column("n"),
@@ -334,18 +341,22 @@ def _mistakes(case: ClassifiedCase, names: Sequence[str]) -> list[_Mistake]:
 def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
     """A row a case, the least probable truth first, so that mistakes are on top."""
     ordered = sorted(cases, key=lambda case: (_of_truth(case), case.case))
+    has_patients = any(case.patient for case in cases)
     part = "all" if len(cases) <= MOST_ROWS else f"the {MOST_ROWS} least probable"
     return Table(
         f"Cases, least probability of the truth first: {part} of n = {len(cases)}. "
         "cases.csv beside this page holds every row in full precision.",
         [
-            *(Column(name, is_text=True) for name in ("case", "patient", "truth")),
+            Column("case", is_text=True),
+            *([Column("patient", is_text=True)] if has_patients else []),
+            Column("truth", is_text=True),
             Column("most probable", is_text=True),
             *(Column(f"p({name})") for name in names),
         ],
         [
             [
-                *(case.case, case.patient or ""),
+                case.case,
+                *([case.patient or ""] if has_patients else []),
                 ", ".join(name for k, name in enumerate(names) if _is_of(case, k)),
                 names[int(np.argmax(case.probabilities))],
                 *case.probabilities,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from segx.evaluation.cases import CaseRow
 from segx.evaluation.report.cells import MOST_ROWS, in_words, shown
 from segx.evaluation.summary import POLICY, Summary
-from segx.pages import Block, Column, Matrix, Table, Text
+from segx.pages import Block, Cell, Column, Matrix, Table, Text
 
 __all__ = [
     "all_cases",
@@ -18,16 +18,16 @@ __all__ = [
 _COUNTED = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
 
 
-def per_class(summary: Summary) -> list[Block]:
+def per_class(summary: Summary, counted: str) -> list[Block]:
     """Overlap, surfaces and presence, with the policy beside them."""
-    n = f"n = {summary.n_cases} cases of {summary.n_patients} patients"
     foreground = summary.foreground
     means = ("dice", "iou", "sensitivity", "precision")
     overlap = Table(
-        f"Overlap of each class, {n}: mean over the cases where it is defined, in 0 … "
-        "1, with the 95 % interval over patients. defined: cases with a Dice; empty: "
-        "cases without the class in the truth; false +: those of them where it was "
-        "predicted; missed: cases with the class and not one pixel of it found.",
+        f"Overlap of each class, n = {counted}: mean over the cases where "
+        "it is defined, from 0 to 1, with the 95 % interval over patients. defined: cases "
+        "with a Dice; empty: cases without the class in the truth; false +: those of "
+        "them where it was predicted; missed: cases with the class and not one pixel "
+        "of it found.",
         [
             Column("class", is_text=True),
             *(Column(name) for name in ("Dice", "IoU", "sensitivity", "precision")),
@@ -61,31 +61,28 @@ def _surfaces(summary: Summary) -> list[Block]:
     found = [(item, item.hd95) for item in summary.classes if item.hd95 is not None]
     if not found:
         return []
-    has_nsd = any(item.nsd is not None for item in summary.classes)
-    nsd = f"; nsd: share of both surfaces within {summary.tolerance:g} {summary.unit}"
+    nearness = [shown(item.nsd) for item, _ in found]
+    caption = (
+        f"Surfaces, n = {summary.n_cases} cases, in {summary.unit}. hd95: the larger "
+        "of the two 95th percentiles of surface distances; its median is over the "
+        "measured cases, and failures are cases where only one of truth and "
+        "prediction has the class."
+    )
     columns = [
         Column("class", is_text=True),
         Column(f"median hd95, {summary.unit}", digits=2),
         Column("measured"),
         Column("failures"),
-        *([Column(f"nsd at {summary.tolerance:g} {summary.unit}")] if has_nsd else []),
     ]
-    rows = [
-        [
-            item.name,
-            distance.median,
-            distance.n,
-            distance.n_failures,
-            *([shown(item.nsd)] if has_nsd else []),
-        ]
+    rows: list[list[Cell]] = [
+        [item.name, distance.median, distance.n, distance.n_failures]
         for item, distance in found
     ]
-    caption = (
-        f"Surfaces, n = {summary.n_cases} cases, in {summary.unit}. hd95: the larger "
-        "of the two 95th percentiles of surface distances; its median is over the "
-        "measured cases, and failures are cases where only one of truth and "
-        f"prediction has the class{nsd if has_nsd else ''}."
-    )
+    if summary.tolerance is not None:
+        within = f"{summary.tolerance:g} {summary.unit}"
+        caption += f" nsd: mean share of both surfaces within {within}."
+        columns.append(Column(f"nsd at {within}"))
+        rows = [[*row, near] for row, near in zip(rows, nearness, strict=True)]
     return [Table(caption, columns, rows)]
 
 
@@ -166,10 +163,13 @@ def all_cases(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
         rows,
         key=lambda row: (_last_if_nan(row.counts.dice), row.case, row.class_name),
     )
+    has_patients = any(row.patient for row in rows)
     has_distances = summary.unit is not None
     has_nsd = summary.tolerance is not None
     columns = [
-        *(Column(name, is_text=True) for name in ("case", "patient", "class")),
+        Column("case", is_text=True),
+        *([Column("patient", is_text=True)] if has_patients else []),
+        Column("class", is_text=True),
         *(Column(name) for name in ("Dice", "IoU", "sens.", "prec.")),
         *([Column(f"hd95, {summary.unit}", digits=2)] if has_distances else []),
         *([Column("nsd")] if has_nsd else []),
@@ -180,7 +180,9 @@ def all_cases(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
         counts, distances = row.counts, row.distances
         cells.append(
             [
-                *(row.case, row.patient or "", row.class_name),
+                row.case,
+                *([row.patient or ""] if has_patients else []),
+                row.class_name,
                 *(counts.dice, counts.iou, counts.sensitivity, counts.precision),
                 *([distances and distances.hd95] if has_distances else []),
                 *([distances and distances.nsd] if has_nsd else []),

@@ -14,7 +14,14 @@ from segx.evaluation.report.mask_tables import (
     confusion,
     per_class,
 )
-from segx.evaluation.report.origin import few_patients, foot, lead, origin, title
+from segx.evaluation.report.origin import (
+    count_cases,
+    few_patients,
+    foot,
+    lead,
+    origin,
+    title,
+)
 from segx.evaluation.report.sketch import Look, Sketch, draw
 from segx.evaluation.summary import Summary
 from segx.labels import Labels
@@ -68,8 +75,10 @@ def report_on_masks(
     look: Look,
 ) -> Page:
     """The page of `write_report`, as values."""
+    by_case = {row.case: row.patient for row in rows}
+    counted = count_cases(by_case.values(), summary.n_patients)
     sections = [
-        Section("Per class", per_class(summary)),
+        Section("Per class", per_class(summary, counted)),
         Section("Distribution", distribution(summary, rows)),
         Section("Cases to look at", _galleries(rows, sketches, labels, look)),
         Section("Confusion", confusion(summary)),
@@ -81,7 +90,7 @@ def report_on_masks(
     return Page(
         kicker="Segmentation report",
         title=title(summary.provenance),
-        lead=lead(summary.provenance, summary.n_cases, summary.n_patients),
+        lead=lead(summary.provenance, counted),
         top=[*_notices(summary), _headline(summary)],
         sections=[section for section in sections if section.blocks],
         foot=foot(summary.provenance),
@@ -156,10 +165,11 @@ def _galleries(
     if len(ranked) <= 3 * _SHOWN:
         parts = {"lowest to highest": ranked}
     what = "mean over classes" if len(labels.foreground) > 1 else labels.foreground[0]
+    is_flat = all(item.planes == 1 for item in sketches)
+    of = "" if is_flat else "; of a volume the plane with most truth and prediction"
     return [
         Gallery(
-            f"The cases of {name} Dice ({what}), of n = {len(ranked)}; of a volume the "
-            "plane with most truth and prediction.",
+            f"The cases of {name} Dice ({what}), of n = {len(ranked)}{of}.",
             [
                 draw(kept[case], labels=labels, look=look, details=details[case])
                 for case in cases

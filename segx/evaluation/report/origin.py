@@ -1,14 +1,16 @@
 """What both reports say of where their numbers come from, and how far they reach."""
 
-import json
+from collections.abc import Iterable
 from pathlib import Path
+
+import yaml
 
 import segx
 from segx.evaluation.bootstrap import FEW_PATIENTS
 from segx.evaluation.provenance import Provenance
 from segx.pages import Block, Facts, Listing, Notice
 
-__all__ = ["few_patients", "foot", "lead", "origin", "title"]
+__all__ = ["count_cases", "few_patients", "foot", "lead", "origin", "title"]
 
 
 def title(source: Provenance | None) -> str:
@@ -19,14 +21,25 @@ def title(source: Provenance | None) -> str:
     return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
-def lead(source: Provenance | None, n_cases: int, n_patients: int) -> str:
-    """The sentence under the title."""
-    split = f"{source.split} " if source and source.split else ""
+def lead(source: Provenance | None, counted: str) -> str:
+    """The sentence under the title; `counted` is made by `count_cases`."""
+    split = f" ({source.split})" if source and source.split else ""
     where = f" from {Path(source.truth).name}" if source else ""
-    return (
-        f"{n_cases} {split}cases of {n_patients} patients{where}, each measured as a "
-        "whole at its own size."
-    )
+    return f"{counted}{where}{split}, each measured as a whole at its own size."
+
+
+def count_cases(patients: Iterable[str | None], n_patients: int) -> str:
+    """How many cases of how many patients there are, as far as these are known.
+
+    Args:
+        patients: Whom each case is of.
+        n_patients: Number of patients; a case of an unknown one counts as its own.
+    """
+    known = [patient is not None for patient in patients]
+    cases = f"{len(known)} case{'s' * (len(known) != 1)}"
+    if not any(known):
+        return f"{cases}, each taken for a patient of its own"
+    return f"{cases} of {n_patients} patient{'s' * (n_patients != 1)}"
 
 
 def few_patients(n_patients: int) -> list[Notice]:
@@ -34,8 +47,8 @@ def few_patients(n_patients: int) -> list[Notice]:
     if n_patients >= FEW_PATIENTS:
         return []
     text = (
-        f"Only {n_patients} patients: under {FEW_PATIENTS} the intervals are too "
-        "narrow to be taken at their word. Measure on more patients before you decide."
+        f"The intervals rest on {n_patients} patients: under {FEW_PATIENTS} they are "
+        "too narrow to be taken at their word. Measure more before you decide."
     )
     return [Notice("warning", text)]
 
@@ -57,7 +70,7 @@ def origin(source: Provenance | None) -> list[Block]:
     ]
     blocks: list[Block] = [Facts([(name, value) for name, value in facts if value])]
     if source.config is not None:
-        text = json.dumps(source.config, indent=2, ensure_ascii=False)
+        text = yaml.safe_dump(source.config, sort_keys=False, allow_unicode=True)
         blocks.append(Listing("The run's whole config", text))
     return blocks
 
