@@ -75,18 +75,14 @@ def verdict(findings: Sequence[Finding]) -> Text:
 def _section(group: Sequence[Finding], root: Path) -> Text:
     """Title, some of the findings, and what to do."""
     text = Text(f"{group[0].code.title}\n", style="bold")
+    inside = f"{root}/"
     for finding in group[:_SHOWN]:
-        text.append(f"{_relative(finding.file, root)}: ", style="cyan")
-        text.append(f"{finding.found}", style="default")
-        text.append(f"; expected: {finding.expected}\n", style="default")
+        sentence = f" {finding.found}; expected: {finding.expected}\n"
+        text.append(str(finding.file).removeprefix(inside), style="cyan")
+        text.append(sentence.replace(inside, ""), style="default")
     if len(group) > _SHOWN:
         more = f"… and {len(group) - _SHOWN} more; --json FILE lists all\n"
         text.append(more, style="default")
     fixes = list(dict.fromkeys(finding.fix for finding in group))
     text.append("\n".join(fixes[:_SHOWN]), style="italic")
     return text
-
-
-def _relative(file: Path, root: Path) -> Path:
-    """A file as it is called within the data set."""
-    return file.relative_to(root) if file.is_relative_to(root) else file

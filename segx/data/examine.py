@@ -109,7 +109,7 @@ def examine(
         if mask is not None and image is not None:
             _compare(mask, path, image, case.image, found)
     if image is None:
-        return Examined(None, tuple(found.found))
+        return Examined(None, tuple(found.findings))
     is_finite = _check_image(image, case.image, channels, found)
     planes, rows, cols, stored = image.shape
     sees = is_finite and not _is_constant(image, case.image, found)
@@ -126,7 +126,7 @@ def examine(
         sample=_sample(image, measured=measured or planes > 1),
         signature=signature(image.planes[planes // 2]) if sees else None,
     )
-    return Examined(facts, tuple(found.found))
+    return Examined(facts, tuple(found.findings))
 
 
 def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored | None:
@@ -256,7 +256,9 @@ def _check_image(
 def _is_constant(image: _Stored, path: Path, found: Findings) -> bool:
     """Whether all pixels are alike; that is written down."""
     first = image.planes[0][0, 0]
-    if any((plane != first).any() for plane in image.planes):
+    if (image.planes[0][:1] != first).any() or any(
+        (plane != first).any() for plane in image.planes
+    ):
         return False
     found.add(
         Code.CONSTANT_IMAGE,

@@ -4,7 +4,9 @@ import csv
 import dataclasses
 import functools
 import shutil
+import struct
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -312,6 +314,16 @@ def empty_file(built: Built, stem: str) -> Path:
     return built.image(stem)
 
 
+@fault(Code.UNREADABLE, (*PICTURES, "multilabel", "classes"))
+def bomb(built: Built, stem: str) -> Path:
+    # 400 million pixels, says the header.
+    png = bytearray(built.image(stem).read_bytes())
+    png[16:24] = struct.pack(">II", 20_000, 20_000)
+    png[29:33] = struct.pack(">I", zlib.crc32(png[12:29]))
+    built.image(stem).write_bytes(png)
+    return built.image(stem)
+
+
 @fault(Code.SIZE_MISMATCH, (*PAIRED, "manifest"))
 def other_size(built: Built, stem: str) -> Path:
     mask = built.fresh_mask(904)
@@ -370,6 +382,12 @@ def infinite(built: Built, stem: str) -> Path:
 
 @fault(Code.CONSTANT_IMAGE, tuple(name for name in LAYOUTS if name != "volumes"))
 def one_value(built: Built, stem: str) -> Path:
+    write(built.image(stem), np.full_like(built.fresh_image(914), 7))
+    return built.image(stem)
+
+
+@fault(Code.NO_INTENSITY_RANGE, ("volumes",), Code.CONSTANT_IMAGE)
+def blank_volume(built: Built, stem: str) -> Path:
     write(built.image(stem), np.full_like(built.fresh_image(914), 7))
     return built.image(stem)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segx.config import DataConfig
 from segx.data.case import Task
@@ -75,6 +77,20 @@ def test_all_faults_are_found_in_one_folder(tmp_path: Path, layout: LayoutName) 
     assert expected <= found
     sound = [file for _, file in found if file.name.startswith("sound")]
     assert sound == []
+
+
+@settings(max_examples=10)
+@given(names=st.sets(st.sampled_from([fault.name for fault in FAULTS]), max_size=6))
+def test_no_fault_hides_another(
+    names: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = clean(tmp_path_factory.mktemp("some") / "set", "splits")
+    expected = set()
+    for fault in FAULTS:
+        if fault.name in names and "splits" in fault.layouts:
+            built.add(fault.name)
+            expected.add((fault.code, fault.make(built, fault.name)))
+    assert expected <= {(item.code, item.file) for item in look(built).findings}
 
 
 def test_findings_come_errors_first_and_each_kind_together(tmp_path: Path) -> None:
