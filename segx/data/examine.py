@@ -152,14 +152,14 @@ def _compare(
     """A mask has its image's size, and lies where it lies."""
     if mask.shape[:3] != image.shape[:3]:
         ours, theirs = _size(mask, image), _size(image, mask)
-        turned = mask.shape[1:3] == image.shape[2:0:-1]
+        is_swapped = mask.shape[1:3] == image.shape[2:0:-1]
         found.add(
             Code.SIZE_MISMATCH,
             path,
             f"has {ours}",
             expected=f"{theirs} (rows x columns), as its image {of}",
-            fix=f"{'One of them is turned. ' if turned else ''}Draw or export the mask "
-            "at the image's size.",
+            fix=f"{'One of them is turned. ' if is_swapped else ''}Export the mask at "
+            "the image's size.",
         )
     elif image.is_turned != mask.is_turned:
         # Both are read as they say. A mask that was drawn on a picture that nobody had

@@ -135,7 +135,7 @@ def test_one_case_can_not_be_split(tmp_path: Path) -> None:
 
 def test_no_data_set_is_an_error_of_its_own(tmp_path: Path) -> None:
     np.savez(tmp_path / "pictures.npz", np.zeros(3))
-    with pytest.raises(DataError, match="holds no folders"):
+    with pytest.raises(DataError, match=r"holds no folders, but pictures\.npz"):
         check_data(DataConfig(root=tmp_path), task="classification", seed=0)
 
 
