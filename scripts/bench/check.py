@@ -63,7 +63,7 @@ def _paint(root: Path, number: int) -> None:
     for kind, pixels in (("images", picture), ("masks", mask)):
         path = root / kind / f"{number:04d}.png"
         path.parent.mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(path)
+        Image.fromarray(pixels).save(path, compress_level=1)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -136,12 +136,13 @@ def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored |
             planes = [scan.read_all(plane=plane) for plane in range(scan.planes)]
             return _Stored(tuple(planes), scan.space, scan.spacing_mm, scan.is_turned)
     except ScanError as error:
+        problem, _, advice = str(error).removeprefix(f"{path} ").partition(". ")
         found.add(
             Code.UNREADABLE,
             path,
-            str(error).removeprefix(f"{path} ").rstrip("."),
+            problem.rstrip("."),
             expected="a file that can be read to its last pixel",
-            fix="Copy it again from where it came, or take the case out.",
+            fix=advice or "Copy it again from where it came, or take the case out.",
         )
         return None
 
