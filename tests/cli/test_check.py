@@ -7,7 +7,8 @@ import pytest
 
 from segx.cli.main import main
 from segx.data.defects import Code
-from tests.data.defective import FAULTS, clean
+from tests.data.clean import clean
+from tests.data.defective import FAULTS
 from tests.data.sets import write_classes
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from segx.data.alike import ALIKE_BITS, Signature, look_alikes, signature
-from tests.data.defective import picture
+from tests.data.clean import picture
 
 
 def scene(seed: int) -> NDArray[np.uint8]:

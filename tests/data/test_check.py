@@ -14,15 +14,8 @@ from segx.data.check import CheckedData, check_data
 from segx.data.defects import Code, DefectsError, Severity
 from segx.data.layouts import read_layout
 from segx.errors import DataError
-from tests.data.defective import (
-    FAULTS,
-    LAYOUTS,
-    Built,
-    Fault,
-    LayoutName,
-    clean,
-    every_fault,
-)
+from tests.data.clean import LAYOUTS, Built, LayoutName, clean
+from tests.data.defective import FAULTS, Fault, every_fault
 
 
 def look(built: Built) -> CheckedData:

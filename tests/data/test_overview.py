@@ -6,7 +6,8 @@ import pytest
 from segx.config import DataConfig
 from segx.data.check import check_data
 from segx.data.overview import Overview, SizeCount, overview
-from tests.data.defective import FAULTS, blob, clean
+from tests.data.clean import blob, clean
+from tests.data.defective import FAULTS
 from tests.data.sets import write_classes
 
 
