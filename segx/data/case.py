@@ -121,7 +121,7 @@ class Layout:
             class_names=class_names,
             plane_names=plane_names,
             notes=tuple(found.notes),
-            findings=tuple(found.found),
+            findings=tuple(found.findings),
             spare=tuple(found.spare),
         )
 

@@ -152,12 +152,12 @@ class Findings:
     """What a look through a data set turns up beside its cases.
 
     Args:
-        found: What is wrong or odd.
+        findings: What is wrong or odd.
         notes: What was left aside, in words.
         spare: Images that can't be used, but are looked at all the same.
     """
 
-    found: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     spare: list[Path] = field(default_factory=list)
 
@@ -165,7 +165,7 @@ class Findings:
         self, code: Code, file: Path, found: str, *, expected: str, fix: str
     ) -> None:
         """Write down something that is wrong or odd."""
-        self.found.append(Finding(code, file, found, expected, fix))
+        self.findings.append(Finding(code, file, found, expected, fix))
 
     def note(self, text: str) -> None:
         """Write down something that was left aside."""

@@ -109,7 +109,7 @@ def examine(
         if mask is not None and image is not None:
             _compare(mask, path, image, case.image, found)
     if image is None:
-        return Examined(None, tuple(found.found))
+        return Examined(None, tuple(found.findings))
     is_finite = _check_image(image, case.image, channels, found)
     planes, rows, cols, stored = image.shape
     sees = is_finite and not _is_constant(image, case.image, found)
@@ -126,7 +126,7 @@ def examine(
         sample=_sample(image, measured=measured or planes > 1),
         signature=signature(image.planes[planes // 2]) if sees else None,
     )
-    return Examined(facts, tuple(found.found))
+    return Examined(facts, tuple(found.findings))
 
 
 def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored | None:
@@ -136,12 +136,13 @@ def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored |
             planes = [scan.read_all(plane=plane) for plane in range(scan.planes)]
             return _Stored(tuple(planes), scan.space, scan.spacing_mm, scan.is_turned)
     except ScanError as error:
+        problem, _, advice = str(error).removeprefix(f"{path} ").partition(". ")
         found.add(
             Code.UNREADABLE,
             path,
-            str(error).removeprefix(f"{path} ").rstrip("."),
+            problem.rstrip("."),
             expected="a file that can be read to its last pixel",
-            fix="Copy it again from where it came, or take the case out.",
+            fix=advice or "Copy it again from where it came, or take the case out.",
         )
         return None
 
@@ -152,14 +153,14 @@ def _compare(
     """A mask has its image's size, and lies where it lies."""
     if mask.shape[:3] != image.shape[:3]:
         ours, theirs = _size(mask, image), _size(image, mask)
-        turned = mask.shape[1:3] == image.shape[2:0:-1]
+        is_swapped = mask.shape[1:3] == image.shape[2:0:-1]
         found.add(
             Code.SIZE_MISMATCH,
             path,
             f"has {ours}",
             expected=f"{theirs} (rows x columns), as its image {of}",
-            fix=f"{'One of them is turned. ' if turned else ''}Draw or export the mask "
-            "at the image's size.",
+            fix=f"{'One of them is turned. ' if is_swapped else ''}Export the mask at "
+            "the image's size.",
         )
     elif image.is_turned != mask.is_turned:
         # Both are read as they say. A mask that was drawn on a picture that nobody had
@@ -256,7 +257,9 @@ def _check_image(
 def _is_constant(image: _Stored, path: Path, found: Findings) -> bool:
     """Whether all pixels are alike; that is written down."""
     first = image.planes[0][0, 0]
-    if any((plane != first).any() for plane in image.planes):
+    if (image.planes[0][:1] != first).any() or any(
+        (plane != first).any() for plane in image.planes
+    ):
         return False
     found.add(
         Code.CONSTANT_IMAGE,

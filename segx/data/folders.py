@@ -368,7 +368,9 @@ def _not_this_layout(root: Path, wanted: str) -> str:
     for split in SPLIT_FOLDERS:
         inside += [f"{split}/{name}" for name in _subfolders(root / split)]
     tables = [path.name for path in sorted(root.glob("*.csv"))]
-    seen = f"the folders {', '.join(inside)}" if inside else "no folders"
+    files = [path.name for path in sorted(root.iterdir()) if path.is_file()]
+    alone = f"no folders, but {', '.join(files[:3])}" if files else "no folders"
+    seen = f"the folders {', '.join(inside)}" if inside else alone
     there = f" (there is {', '.join(tables)})" if tables else ""
     return (
         f"{root} holds {seen}. Allowed: {wanted}, either there or in train/, val/ (or "

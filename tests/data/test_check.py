@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from segx.config import DataConfig
 from segx.data.case import Task
@@ -12,15 +14,8 @@ from segx.data.check import CheckedData, check_data
 from segx.data.defects import Code, DefectsError, Severity
 from segx.data.layouts import read_layout
 from segx.errors import DataError
-from tests.data.defective import (
-    FAULTS,
-    LAYOUTS,
-    Built,
-    Fault,
-    LayoutName,
-    clean,
-    every_fault,
-)
+from tests.data.clean import LAYOUTS, Built, LayoutName, clean
+from tests.data.defective import FAULTS, Fault, every_fault
 
 
 def look(built: Built) -> CheckedData:
@@ -77,6 +72,20 @@ def test_all_faults_are_found_in_one_folder(tmp_path: Path, layout: LayoutName) 
     assert sound == []
 
 
+@settings(max_examples=10)
+@given(names=st.sets(st.sampled_from([fault.name for fault in FAULTS]), max_size=6))
+def test_no_fault_hides_another(
+    names: set[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    built = clean(tmp_path_factory.mktemp("some") / "set", "splits")
+    expected = set()
+    for fault in FAULTS:
+        if fault.name in names and "splits" in fault.layouts:
+            built.add(fault.name)
+            expected.add((fault.code, fault.make(built, fault.name)))
+    assert expected <= {(item.code, item.file) for item in look(built).findings}
+
+
 def test_findings_come_errors_first_and_each_kind_together(tmp_path: Path) -> None:
     built = clean(tmp_path, "folders")
     for fault in FAULTS:
@@ -119,7 +128,7 @@ def test_one_case_can_not_be_split(tmp_path: Path) -> None:
 
 def test_no_data_set_is_an_error_of_its_own(tmp_path: Path) -> None:
     np.savez(tmp_path / "pictures.npz", np.zeros(3))
-    with pytest.raises(DataError, match="holds no folders"):
+    with pytest.raises(DataError, match=r"holds no folders, but pictures\.npz"):
         check_data(DataConfig(root=tmp_path), task="classification", seed=0)
 
 
