@@ -13,7 +13,8 @@ from segx.data.check import CheckedData, check_data
 from segx.data.defects import Code
 from segx.data.overview import Overview, overview
 from segx.data.preview import write_preview
-from tests.data.defective import FAULTS, LAYOUTS, Built, LayoutName, clean
+from tests.data.clean import LAYOUTS, Built, LayoutName, clean
+from tests.data.defective import FAULTS
 from tests.pages.browser import look_at
 from tests.pages.offline import addresses, parse
 
