@@ -12,7 +12,17 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "ACCENTS", "INK", "MUTED", "RULE", "WIDTH", "drawing", "to_svg"]
+__all__ = [
+    "ACCENT",
+    "ACCENTS",
+    "INK",
+    "MUTED",
+    "RULE",
+    "WIDTH",
+    "axes_at",
+    "drawing",
+    "to_svg",
+]
 
 WIDTH = 360
 """Width of every chart, in its own pixels: that of a telephone, where 1 is 1."""

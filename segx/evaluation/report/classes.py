@@ -17,7 +17,6 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.report.cells import MOST_ROWS, shown
 from segx.evaluation.report.origin import (
-    count_cases,
     few_patients,
     foot,
     lead,
@@ -97,9 +96,8 @@ def report_on_classes(
 ) -> Page:
     """The page of `write_classification_report`, as values."""
     names = [item.name for item in summary.classes]
-    counted = count_cases((case.patient for case in cases), summary.n_patients)
     sections = [
-        Section("Per class", _per_class(summary, counted)),
+        Section("Per class", _per_class(summary)),
         Section("ROC", _roc(summary, cases)),
         Section("Calibration", [_calibration(summary)]),
         Section("Confusion", _confusion(summary)),
@@ -110,7 +108,7 @@ def report_on_classes(
     return Page(
         kicker="Classification report",
         title=title(summary.provenance),
-        lead=lead(summary.provenance, counted),
+        lead=lead(summary.provenance, [case.patient for case in cases]),
         top=[*_notices(summary), _headline(summary)],
         sections=[section for section in sections if section.blocks],
         foot=foot(summary.provenance),
@@ -139,10 +137,10 @@ def _headline(summary: ClassificationSummary) -> Headline:
     )
 
 
-def _per_class(summary: ClassificationSummary, counted: str) -> list[Block]:
+def _per_class(summary: ClassificationSummary) -> list[Block]:
     scores = summary.scores
     table = Table(
-        f"Each class against the rest, n = {counted}, with the 95 % interval over "
+        f"Each class against the rest, n = {summary.n_cases} cases, with the 95 % interval over "
         "patients; n: cases that truly are of the class. Of Brier and ECE less is "
         "better.",
         [

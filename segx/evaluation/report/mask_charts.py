@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -53,7 +54,9 @@ def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
             f"hd95 of each case by class, in {summary.unit}. {legend}failures have no "
             "place here."
         )
-        charts.append(Chart(strips(drawn, axis=f"hd95, {summary.unit}"), text))
+        largest = max(filter(math.isfinite, chain(*distances.values())))
+        svg = strips(drawn, axis=f"hd95, {summary.unit}", limits=(0, largest or 1))
+        charts.append(Chart(svg, text))
     return [Charts(charts)]
 
 

@@ -18,14 +18,14 @@ __all__ = [
 _COUNTED = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
 
 
-def per_class(summary: Summary, counted: str) -> list[Block]:
+def per_class(summary: Summary) -> list[Block]:
     """Overlap, surfaces and presence, with the policy beside them."""
     foreground = summary.foreground
     means = ("dice", "iou", "sensitivity", "precision")
     overlap = Table(
-        f"Overlap of each class, n = {counted}: mean over the cases where "
-        "it is defined, from 0 to 1, with the 95 % interval over patients. defined: cases "
-        "with a Dice; empty: cases without the class in the truth; false +: those of "
+        f"Overlap of each class, n = {summary.n_cases} cases: mean over those "
+        "where it is defined, from 0 to 1, with the 95 % interval over patients. "
+        "defined: cases with a Dice; empty: cases without the class in the truth; false +: those of "
         "them where it was predicted; missed: cases with the class and not one pixel "
         "of it found.",
         [

@@ -15,7 +15,6 @@ from segx.evaluation.report.mask_tables import (
     per_class,
 )
 from segx.evaluation.report.origin import (
-    count_cases,
     few_patients,
     foot,
     lead,
@@ -76,9 +75,8 @@ def report_on_masks(
 ) -> Page:
     """The page of `write_report`, as values."""
     by_case = {row.case: row.patient for row in rows}
-    counted = count_cases(by_case.values(), summary.n_patients)
     sections = [
-        Section("Per class", per_class(summary, counted)),
+        Section("Per class", per_class(summary)),
         Section("Distribution", distribution(summary, rows)),
         Section("Cases to look at", _galleries(rows, sketches, labels, look)),
         Section("Confusion", confusion(summary)),
@@ -90,7 +88,7 @@ def report_on_masks(
     return Page(
         kicker="Segmentation report",
         title=title(summary.provenance),
-        lead=lead(summary.provenance, counted),
+        lead=lead(summary.provenance, by_case.values()),
         top=[*_notices(summary), _headline(summary)],
         sections=[section for section in sections if section.blocks],
         foot=foot(summary.provenance),

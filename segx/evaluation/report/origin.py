@@ -10,7 +10,7 @@ from segx.evaluation.bootstrap import FEW_PATIENTS
 from segx.evaluation.provenance import Provenance
 from segx.pages import Block, Facts, Listing, Notice
 
-__all__ = ["count_cases", "few_patients", "foot", "lead", "origin", "title"]
+__all__ = ["few_patients", "foot", "lead", "origin", "title"]
 
 
 def title(source: Provenance | None) -> str:
@@ -21,25 +21,21 @@ def title(source: Provenance | None) -> str:
     return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
-def lead(source: Provenance | None, counted: str) -> str:
-    """The sentence under the title; `counted` is made by `count_cases`."""
-    split = f" ({source.split})" if source and source.split else ""
-    where = f" from {Path(source.truth).name}" if source else ""
-    return f"{counted}{where}{split}, each measured as a whole at its own size."
-
-
-def count_cases(patients: Iterable[str | None], n_patients: int) -> str:
-    """How many cases of how many patients there are, as far as these are known.
+def lead(source: Provenance | None, patients: Iterable[str | None]) -> str:
+    """The sentences under the title.
 
     Args:
+        source: Where the numbers come from.
         patients: Whom each case is of.
-        n_patients: Number of patients; a case of an unknown one counts as its own.
     """
-    known = [patient is not None for patient in patients]
-    cases = f"{len(known)} case{'s' * (len(known) != 1)}"
-    if not any(known):
-        return f"{cases}, each taken for a patient of its own"
-    return f"{cases} of {n_patients} patient{'s' * (n_patients != 1)}"
+    named = list(patients)
+    split = f" {source.split}" if source and source.split else ""
+    where = f" from {Path(source.truth).name}" if source else ""
+    known = "" if any(named) else " Patients are not known: each case counts as one."
+    return (
+        f"{len(named)}{split} cases{where}, each measured as a whole at its own size."
+        f"{known}"
+    )
 
 
 def few_patients(n_patients: int) -> list[Notice]:
