@@ -41,7 +41,7 @@ def show_summary(
     for table in result_tables(summary, title=title):
         console.print(table)
     if policy != "segx" and isinstance(summary, Summary):
-        console.print(
-            policy_table(dice_by_policy(read_cases(out / "cases.csv"), policy))
-        )
+        found = dice_by_policy(read_cases(out / "cases.csv"), policy)
+        console.print(policy_table(found))
+        console.print(f"{policy}: {found.meaning}. Not what segx reports.\n")
     console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)

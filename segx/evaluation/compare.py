@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate, Resampling
 from segx.evaluation.cases import CaseRow, read_cases
-from segx.evaluation.summary import metric_values, rows_by_class
+from segx.evaluation.summary import common_distances, metric_values, rows_by_class
 from segx.metrics.overlap import defined_mean
 
 __all__ = [
@@ -109,10 +109,8 @@ def compare(
             measured.
     """
     sides = (rows_by_class(first), rows_by_class(second))
-    if metric == "nsd" and any(row.nsd is None for row in (*first, *second)):
-        raise DataError(
-            "nsd was not measured in both. Measure them again with one --tolerance."
-        )
+    if metric == "nsd":
+        _check_nsd([*first, *second])
     if set(sides[0]) != set(sides[1]):
         raise DataError(
             f"The first was measured on the classes {list(sides[0])}, the second on "
@@ -159,6 +157,14 @@ def read_results(path: Path) -> list[CaseRow]:
             f"test {path}"
         )
     return read_cases(files[0] if files else path)
+
+
+def _check_nsd(rows: Sequence[CaseRow]) -> None:
+    common_distances(rows)
+    if any(row.nsd is None for row in rows):
+        raise DataError(
+            "nsd was not measured in both. Measure them again with one --tolerance."
+        )
 
 
 def _difference(
