@@ -5,25 +5,15 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from segx.cli.console import console, messages
-from segx.cli.results import result_table
+from segx.cli.console import messages
+from segx.cli.measures import add_measures, show_summary
 
 __all__ = ["run"]
 
-RESULTS = ("cases.csv", "summary.json", "report.html")
-
 
 def run(argv: list[str]) -> int:
-    """Measure a run on its data set, write RUN/test/ and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="segx test",
-        description="Predict the test cases of a run's data set as whole scans, and "
-        "measure.",
-    )
-    parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
-    parser.add_argument("--data", type=Path, help="another folder with the same layout")
-    arguments = parser.parse_args(argv)
+    """Measure a run on its data set, write RUN/test/ and print the tables."""
+    arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.artifact import load_model
     from segx.data.datamodule import SegxDataModule
@@ -46,13 +36,28 @@ def run(argv: list[str]) -> int:
             out,
             config=config,
             split=arguments.split,
+            tolerance=arguments.tolerance,
             on_case=lambda done, total: progress.update(
                 bar, completed=done, total=total
             ),
         )
-    console.print(
-        result_table(summary, title=f"{folder.path.name}: {arguments.split} cases")
+    show_summary(
+        summary,
+        out,
+        title=f"{folder.path.name}: {arguments.split} cases",
+        policy=arguments.policy,
     )
-    files = ", ".join(str(out / name) for name in RESULTS)
-    console.print(f"Written: {files}", highlight=False)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segx test",
+        description="Predict the test cases of a run's data set as whole scans, and "
+        "measure.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
+    parser.add_argument("--data", type=Path, help="another folder with the same layout")
+    add_measures(parser)
+    return parser

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,11 +11,18 @@ from numpy.typing import NDArray
 
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate, Resampling
-from segx.evaluation.cases import CaseRow
-from segx.evaluation.summary import metric_values, rows_by_class
+from segx.evaluation.cases import CaseRow, read_cases
+from segx.evaluation.summary import common_distances, metric_values, rows_by_class
 from segx.metrics.overlap import defined_mean
 
-__all__ = ["METRICS", "Comparison", "Difference", "PairedMetric", "compare"]
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Difference",
+    "PairedMetric",
+    "compare",
+    "read_results",
+]
 
 PairedMetric = Literal["dice", "iou", "sensitivity", "precision", "nsd"]
 
@@ -101,10 +109,8 @@ def compare(
             measured.
     """
     sides = (rows_by_class(first), rows_by_class(second))
-    if metric == "nsd" and any(row.nsd is None for row in (*first, *second)):
-        raise DataError(
-            "nsd was not measured in both. Measure them again with one --tolerance."
-        )
+    if metric == "nsd":
+        _check_nsd([*first, *second])
     if set(sides[0]) != set(sides[1]):
         raise DataError(
             f"The first was measured on the classes {list(sides[0])}, the second on "
@@ -135,6 +141,30 @@ def compare(
         only_first=tuple(sorted(cases[0] - common)),
         only_second=tuple(sorted(cases[1] - common)),
     )
+
+
+def read_results(path: Path) -> list[CaseRow]:
+    """Rows of a run (its test cases), of a folder of results, or of a cases.csv.
+
+    Raises:
+        DataError: If there is none, or it is of a classification.
+    """
+    places = (path / "test" / "cases.csv", path / "cases.csv")
+    files = [place for place in places if place.is_file()]
+    if path.is_dir() and not files:
+        raise DataError(
+            f"{path} holds no test/cases.csv and no cases.csv. Measure it first: segx "
+            f"test {path}"
+        )
+    return read_cases(files[0] if files else path)
+
+
+def _check_nsd(rows: Sequence[CaseRow]) -> None:
+    common_distances(rows)
+    if any(row.nsd is None for row in rows):
+        raise DataError(
+            "nsd was not measured in both. Measure them again with one --tolerance."
+        )
 
 
 def _difference(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import DataError
+from segx.errors import ConfigError, DataError
 from segx.evaluation.cases import CaseRow, Distances, Size, write_cases
 from segx.evaluation.confusion import Confusion
 from segx.evaluation.provenance import Provenance
@@ -36,11 +36,19 @@ class MaskEvaluation:
         unit: Of distances, the same in all cases; see `common_unit`.
         tolerance: Distance up to which surfaces agree, in `unit`; None leaves the
             surface Dice out.
+
+    Raises:
+        ConfigError: If the tolerance is no length.
     """
 
     def __init__(
         self, labels: Labels, *, unit: LengthUnit, tolerance: float | None = None
     ) -> None:
+        if tolerance is not None and not 0 < tolerance < math.inf:
+            raise ConfigError(
+                f"A tolerance of {tolerance:g} {unit} was given; allowed are lengths "
+                "above 0."
+            )
         self.labels = labels
         self.unit = unit
         self.tolerance = tolerance

@@ -25,6 +25,7 @@ __all__ = [
     "ForegroundSummary",
     "SizeGroup",
     "Summary",
+    "common_distances",
     "metric_values",
     "rows_by_class",
     "summarise",
@@ -191,7 +192,7 @@ def summarise(
     by_class = rows_by_class(rows)
     first = next(iter(by_class.values()))
     resampling = Resampling([row.cluster for row in first])
-    measured = _measured([row for cases in by_class.values() for row in cases])
+    measured = common_distances([row for cases in by_class.values() for row in cases])
     bins = reliability or {}
     return Summary(
         foreground=_foreground(by_class.values(), resampling),
@@ -244,6 +245,27 @@ def metric_values(rows: Sequence[CaseRow], metric: str) -> NDArray[np.float64]:
     if metric == "nsd":
         return np.array([math.nan if row.nsd is None else row.nsd for row in rows])
     return np.array([getattr(row.counts, metric) for row in rows], np.float64)
+
+
+def common_distances(rows: Sequence[CaseRow]) -> Distances | None:
+    """Distances that stand for all, which have one unit and one tolerance.
+
+    Returns:
+        None where no row has any.
+
+    Raises:
+        DataError: If units or tolerances differ.
+    """
+    found = [row.distances for row in rows if row.distances is not None]
+    kinds = {(item.unit, item.tolerance) for item in found}
+    if len(kinds) > 1:
+        listed = ", ".join(sorted(f"{unit} (tolerance {tau})" for unit, tau in kinds))
+        raise DataError(
+            f"Distances are in {listed}: they can't be put into one number. Measure "
+            "all cases with one tolerance, and give the pixel size of those that do "
+            "not tell it."
+        )
+    return found[0] if found else None
 
 
 def _foreground(
@@ -328,20 +350,6 @@ def _by_size(rows: Sequence[CaseRow], resampling: Resampling) -> tuple[SizeGroup
         smallest, largest = float(sizes[group[0]]), float(sizes[group[-1]])
         groups.append(SizeGroup(smallest, largest, unit, resampling.mean(values)))
     return tuple(groups)
-
-
-def _measured(rows: Sequence[CaseRow]) -> Distances | None:
-    """Distances that stand for all, which must have one unit and one tolerance."""
-    found = [row.distances for row in rows if row.distances is not None]
-    kinds = {(item.unit, item.tolerance) for item in found}
-    if len(kinds) > 1:
-        listed = ", ".join(sorted(f"{unit} (tolerance {tau})" for unit, tau in kinds))
-        raise DataError(
-            f"Distances are in {listed}: they can't be put into one number. Measure "
-            "all cases with one tolerance, and give the pixel size of those that do "
-            "not tell it."
-        )
-    return found[0] if found else None
 
 
 def _has_nsd(rows: Sequence[CaseRow]) -> bool:

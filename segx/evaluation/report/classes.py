@@ -140,9 +140,9 @@ def _headline(summary: ClassificationSummary) -> Headline:
 def _per_class(summary: ClassificationSummary) -> list[Block]:
     scores = summary.scores
     table = Table(
-        f"Each class against the rest, n = {summary.n_cases} cases, with the 95 % interval over "
-        "patients; n: cases that truly are of the class. Of Brier and ECE less is "
-        "better.",
+        f"Each class against the rest, n = {summary.n_cases} cases, with the 95 % "
+        "interval over patients; n: cases that truly are of the class. Of Brier and "
+        "ECE less is better.",
         [
             Column("class", is_text=True),
             Column("n"),

@@ -25,9 +25,9 @@ def per_class(summary: Summary) -> list[Block]:
     overlap = Table(
         f"Overlap of each class, n = {summary.n_cases} cases: mean over those "
         "where it is defined, from 0 to 1, with the 95 % interval over patients. "
-        "defined: cases with a Dice; empty: cases without the class in the truth; false +: those of "
-        "them where it was predicted; missed: cases with the class and not one pixel "
-        "of it found.",
+        "defined: cases with a Dice; empty: cases without the class in the truth; "
+        "false +: those of them where it was predicted; missed: cases with the class "
+        "and not one pixel of it found.",
         [
             Column("class", is_text=True),
             *(Column(name) for name in ("Dice", "IoU", "sensitivity", "precision")),
