@@ -53,7 +53,7 @@ def preview_page(found: Overview, checked: CheckedData, *, axis: int = 0) -> Pag
     sections = [
         Section("Errors", _findings(errors, found.root)),
         Section("Warnings", _findings(warnings, found.root)),
-        Section("Cases and classes", _classes(found)),
+        Section("Cases and classes", _classes(found, checked)),
         Section("Sizes", _sizes(found)),
         Section("Intensities", _intensities(found, checked)),
         Section("Cases to look at", galleries(found, checked, axis=axis)),
@@ -116,7 +116,7 @@ def _findings(findings: Sequence[Finding], root: Path) -> list[Block]:
     return [Table(caption, columns, rows, is_long=len(rows) > 20)]
 
 
-def _classes(found: Overview) -> list[Block]:
+def _classes(found: Overview, checked: CheckedData) -> list[Block]:
     if not found.counts:
         return []
     of = "pixels" if found.case_shares else "cases"
@@ -133,14 +133,13 @@ def _classes(found: Overview) -> list[Block]:
             for split, count in found.counts.items()
         ],
     )
-    by_case = found.case_shares.values()
+    values, by_case = checked.common.mask_values, found.case_shares.values()
+    if values is None or not by_case:
+        return [table]
     drawn = [
         Strip(name, [shares[name] for shares in by_case])
-        for name in names
-        if found.case_shares and max(shares[name] for shares in by_case) > 0
+        for name in values.labels.foreground
     ]
-    if not drawn:
-        return [table]
     chart = Chart(
         strips(drawn, axis="share of the case's pixels"),
         f"Share of each class in each case, n = {len(by_case)}. A dot is a case; the "

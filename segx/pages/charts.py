@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from segx.pages.blocks import Estimate
@@ -183,7 +183,8 @@ def dots(
         groups: Name, places to the right, places upwards.
         x_axis: What is measured to the right, and its unit.
         y_axis: What is measured upwards, and its unit.
-        is_log: Whether the axis to the right is logarithmic.
+        is_log: Whether the axis to the right is logarithmic where values differ
+            widely; its name says so then.
         y_limits: Ends of the other one; None takes them from the values.
     """
     most = max(20, MOST_DOTS // max(1, len(groups)))
@@ -203,8 +204,12 @@ def dots(
                 alpha=0.6,
                 clip_on=False,
             )
-        if is_log:
-            _log_scale(axes)
+        low, high = axes.dataLim.intervalx
+        if is_log and high > 10 * low > 0:
+            x_axis = f"{x_axis}, logarithmic"
+            _log_scale(axes, subs=(1, 2, 5) if high < 100 * low else (1,))
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(5))
         if y_limits is not None:
             axes.set_ylim(*y_limits)
         if legend:
@@ -319,13 +324,10 @@ def _counts(axes: Axes, x: NDArray[np.float64], n: NDArray[np.float64]) -> None:
     axes.set_yticks(sorted(ends), [_compact(number) for number in sorted(ends)])
 
 
-def _log_scale(axes: Axes) -> None:
-    """A logarithmic axis to the right, with several ticks on a short one."""
+def _log_scale(axes: Axes, *, subs: Sequence[int]) -> None:
+    """Make the axis to the right logarithmic, with ticks at `subs` times 10, 100, …."""
     axes.set_xscale("log")
-    low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(
-        LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,))
-    )
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(lambda value, _: spaced(f"{value:,.10g}"))
     axes.minorticks_off()
 

@@ -86,8 +86,8 @@ def size_chart(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
             is_log=True,
             y_limits=(0, 1),
         ),
-        f"Dice by size of the truth, in {unit}, logarithmic; a dot is a class in a "
-        f"case that has it (n = {n}).",
+        f"Dice by size of the truth, in {unit}; a dot is a class in a case that has "
+        f"it (n = {n}).",
     )
     return [Charts([chart])]
 
