@@ -33,6 +33,7 @@ __all__ = [
     "Strip",
     "curves",
     "dots",
+    "most_dots",
     "reliability",
     "strips",
     "wilson",
@@ -93,6 +94,11 @@ class Band:
     high: ArrayLike
 
 
+def most_dots(groups: int) -> int:
+    """Most dots of each of so many groups; of more values not all are drawn."""
+    return max(20, MOST_DOTS // max(1, groups))
+
+
 def strips(
     groups: Sequence[Strip],
     *,
@@ -106,13 +112,14 @@ def strips(
         axis: What is measured, and its unit.
         limits: Ends of the axis; None takes them from the values.
     """
-    most = max(20, MOST_DOTS // max(1, len(groups)))
+    most = most_dots(len(groups))
     with drawing(_STRIP * len(groups) + 40) as figure:
         axes = axes_at(figure, left=10, top=2)
         for row, group in enumerate(groups):
             _strip(axes, -row, group, most)
             axes.text(
-                *(0, -row + 0.45),
+                0,
+                0.45 - row,
                 _name(group.name),
                 transform=axes.get_yaxis_transform(),
                 va="center",
@@ -187,7 +194,7 @@ def dots(
             widely; its name says so then.
         y_limits: Ends of the other one; None takes them from the values.
     """
-    most = max(20, MOST_DOTS // max(1, len(groups)))
+    most = most_dots(len(groups))
     legend = 20 * len(groups) if len(groups) > 1 else 0
     with drawing(_HEIGHT + legend) as figure:
         axes = axes_at(figure, top=8 + legend)
@@ -316,12 +323,13 @@ def _strip(axes: Axes, row: int, group: Strip, most: int) -> None:
 def _counts(axes: Axes, x: NDArray[np.float64], n: NDArray[np.float64]) -> None:
     """Bars of the numbers `n`; on a logarithmic scale where they differ widely."""
     axes.bar(x, n, width=0.03, color=MUTED, alpha=0.55)
+    ticks = [float(n.max())]
     if n.max() > 50 * n.min():
         axes.set_yscale("log")
         axes.set_ylim(bottom=n.min() / 3)
         axes.minorticks_off()
-    ends = {float(n.min()), float(n.max())} if axes.get_yscale() == "log" else {n.max()}
-    axes.set_yticks(sorted(ends), [_compact(number) for number in sorted(ends)])
+        ticks.append(float(n.min()))
+    axes.set_yticks(ticks, [_compact(number) for number in ticks])
 
 
 def _log_scale(axes: Axes, *, subs: Sequence[int]) -> None:
@@ -349,7 +357,8 @@ def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:
     """All of a sorted row, or `most` of it, evenly spread, both ends among them."""
     if len(ordered) <= most:
         return ordered
-    return ordered[np.linspace(0, len(ordered) - 1, most).round().astype(int)]
+    places = np.linspace(0, len(ordered) - 1, most).round().astype(np.intp)
+    return np.take(ordered, places)
 
 
 def _unit_square(axes: Axes) -> None:

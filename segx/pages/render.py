@@ -94,8 +94,9 @@ def _read(name: str) -> str:
 
 def _finalize(value: object) -> object:
     """Clean what a template puts out; what it calls safe is ours, and stays so."""
-    is_text = isinstance(value, str) and not hasattr(value, "__html__")
-    return printable(value) if is_text else value
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return printable(value)
+    return value
 
 
 def _shown(cell: Cell, digits: int = 3) -> str:

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -43,7 +44,7 @@ _VARIABLES = {
     **{colour: f"var(--accent-{index})" for index, colour in enumerate(ACCENTS)},
 }
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {  # newer versions of matplotlib list the keys as a type
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
     "axes.labelcolor": MUTED,

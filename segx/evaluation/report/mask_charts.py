@@ -11,7 +11,7 @@ from segx.evaluation.cases import CaseRow
 from segx.evaluation.report.cells import in_words, shown
 from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
-from segx.pages.charts import MOST_GROUPS, Strip, dots, reliability, strips
+from segx.pages.charts import MOST_GROUPS, Strip, dots, most_dots, reliability, strips
 
 __all__ = ["calibration", "distribution", "size_chart"]
 
@@ -21,8 +21,10 @@ _MOST_CHARTS = 12
 def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
     """Dice and hd95 of each case, by class."""
     by_class = _by_class(rows)
+    most = most_dots(len(summary.classes))
+    part = "" if summary.n_cases <= most else f", {most} of them, evenly by rank"
     legend = (
-        "A dot is a case; the box holds the middle half with the median, the line "
+        f"A dot is a case{part}; the box holds the middle half with the median, the line "
         "reaches 1.5 times as far; "
     )
     dice = [
