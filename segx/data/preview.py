@@ -22,7 +22,7 @@ from segx.pages import (
     Text,
     write_page,
 )
-from segx.pages.charts import Curve, Strip, curves, dots, strips
+from segx.pages.charts import Curve, Strip, curves, dots, strip_legend, strips
 
 __all__ = ["preview_page", "write_preview"]
 
@@ -142,8 +142,8 @@ def _classes(found: Overview, checked: CheckedData) -> list[Block]:
     ]
     chart = Chart(
         strips(drawn, axis="share of the case's pixels"),
-        f"Share of each class in each case, n = {len(by_case)}. A dot is a case; the "
-        "box holds the middle half with the median, the line reaches 1.5 times as far.",
+        f"Share of each class in each case, n = {len(by_case)}. "
+        f"{strip_legend(len(by_case), len(drawn))}",
     )
     return [table, Charts([chart])]
 

@@ -33,8 +33,8 @@ __all__ = [
     "Strip",
     "curves",
     "dots",
-    "most_dots",
     "reliability",
+    "strip_legend",
     "strips",
     "wilson",
 ]
@@ -94,9 +94,19 @@ class Band:
     high: ArrayLike
 
 
-def most_dots(groups: int) -> int:
-    """Most dots of each of so many groups; of more values not all are drawn."""
-    return max(20, MOST_DOTS // max(1, groups))
+def strip_legend(n: int, groups: int) -> str:
+    """What the marks of `strips` mean, for its caption.
+
+    Args:
+        n: Number of cases.
+        groups: Number of strips.
+    """
+    most = _most_dots(groups)
+    part = "" if n <= most else f" ({most} are drawn, evenly spread by rank)"
+    return (
+        f"A dot is a case{part}; the box holds the middle half with the median, the "
+        "line reaches 1.5 times as far."
+    )
 
 
 def strips(
@@ -112,7 +122,7 @@ def strips(
         axis: What is measured, and its unit.
         limits: Ends of the axis; None takes them from the values.
     """
-    most = most_dots(len(groups))
+    most = _most_dots(len(groups))
     with drawing(_STRIP * len(groups) + 40) as figure:
         axes = axes_at(figure, left=10, top=2)
         for row, group in enumerate(groups):
@@ -194,7 +204,7 @@ def dots(
             widely; its name says so then.
         y_limits: Ends of the other one; None takes them from the values.
     """
-    most = most_dots(len(groups))
+    most = _most_dots(len(groups))
     legend = 20 * len(groups) if len(groups) > 1 else 0
     with drawing(_HEIGHT + legend) as figure:
         axes = axes_at(figure, top=8 + legend)
@@ -351,6 +361,11 @@ def _compact(number: float) -> str:
         if number >= 10**power:
             return f"{number / 10**power:.2g}{letter}"
     return f"{number:.0f}"
+
+
+def _most_dots(groups: int) -> int:
+    """Most dots of each of so many groups."""
+    return max(20, MOST_DOTS // max(1, groups))
 
 
 def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:

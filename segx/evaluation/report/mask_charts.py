@@ -11,7 +11,14 @@ from segx.evaluation.cases import CaseRow
 from segx.evaluation.report.cells import in_words, shown
 from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
-from segx.pages.charts import MOST_GROUPS, Strip, dots, most_dots, reliability, strips
+from segx.pages.charts import (
+    MOST_GROUPS,
+    Strip,
+    dots,
+    reliability,
+    strip_legend,
+    strips,
+)
 
 __all__ = ["calibration", "distribution", "size_chart"]
 
@@ -21,12 +28,7 @@ _MOST_CHARTS = 12
 def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
     """Dice and hd95 of each case, by class."""
     by_class = _by_class(rows)
-    most = most_dots(len(summary.classes))
-    part = "" if summary.n_cases <= most else f", {most} of them, evenly by rank"
-    legend = (
-        f"A dot is a case{part}; the box holds the middle half with the median, the line "
-        "reaches 1.5 times as far; "
-    )
+    legend = strip_legend(summary.n_cases, len(summary.classes))
     dice = [
         Strip(
             f"{item.name} (n = {item.n_defined})",
@@ -38,7 +40,7 @@ def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
     charts = [
         Chart(
             strips(dice, axis="Dice", limits=(0, 1)),
-            f"Dice of each case by class. {legend}the diamond is the mean with its "
+            f"Dice of each case by class. {legend} The diamond is the mean with its "
             "95 % interval.",
         )
     ]
@@ -53,7 +55,7 @@ def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
             for name, values in distances.items()
         ]
         text = (
-            f"hd95 of each case by class, in {summary.unit}. {legend}failures have no "
+            f"hd95 of each case by class, in {summary.unit}. {legend} Failures have no "
             "place here."
         )
         largest = max(filter(math.isfinite, chain(*distances.values())))
