@@ -75,7 +75,9 @@ KINDS = {
 def coverage(kind: Kind, *, patients: int, simulations: int, seed: int = 0) -> float:
     """Share of the simulations whose interval holds the true mean."""
     rng = np.random.default_rng(seed)
-    resampling = Resampling(np.repeat(np.arange(patients), kind.cases).astype(str))
+    resampling = Resampling(
+        [str(i) for i in range(patients) for _ in range(kind.cases)]
+    )
     held = 0
     for _ in range(simulations):
         found = resampling.mean(kind.draw(rng, patients).ravel())

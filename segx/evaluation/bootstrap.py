@@ -95,13 +95,14 @@ class Resampling:
             values: One a case and class, (n, classes).
         """
         defined = ~np.isnan(values)
+        of_case = defined.sum(axis=1)
         sums = self._sum_by_patient(np.where(defined, values, 0))
         counts = self._sum_by_patient(defined.astype(np.float64))
         draws = _divide(self._counts @ sums, self._counts @ counts)
         return self.estimate(
             defined_mean(defined_mean(column) for column in values.T.tolist()),
             mean_of_defined(draws),
-            counted=defined.any(axis=1),
+            counted=of_case > 0,
         )
 
     def statistic(

@@ -189,9 +189,6 @@ def summarise_classified(
         probabilities,
         decided,
     )
-    table = None
-    if not may_be_several:
-        table = Confusion.of_ids(tuple(class_names), truth, decided.argmax(axis=1))
     return ClassificationSummary(
         scores=found.headline(may_be_several=may_be_several),
         classes=tuple(
@@ -200,7 +197,9 @@ def summarise_classified(
         ),
         n_cases=len(cases),
         n_patients=found.resampling.n_patients,
-        confusion=table,
+        confusion=None
+        if may_be_several
+        else Confusion.of_ids(tuple(class_names), truth, decided.argmax(axis=1)),
         thresholds_from=thresholds.chosen_on if thresholds else None,
         provenance=provenance,
     )

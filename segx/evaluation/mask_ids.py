@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from segx.data.mask_values import MOST_STORED, MOST_UNNAMED, MaskValues
 from segx.errors import ConfigError, DataError
-from segx.labels import Labels
+from segx.labels import Labels, MaskKind
 
 __all__ = ["ClassIds", "explain_ids", "parse_classes", "values_of"]
 
@@ -84,7 +84,7 @@ def explain_ids(
     """
     sides = [sorted(set(truth) - {ignore_index}), sorted(set(predicted))]
     names = classes or _guessed(sides)
-    kind = "binary" if len(names) == 2 else "multiclass"
+    kind: MaskKind = "binary" if len(names) == 2 else "multiclass"
     labels = Labels(kind, tuple(names.values()), ignore_index)
     there, here = (
         _ids(values, names, side)

@@ -205,8 +205,9 @@ def _weighted_ece(
 ) -> NDArray[np.float64]:
     gaps = np.zeros((len(scored), BINS))
     gaps[np.arange(len(scored)), bins_of(scored)] = scored - real
-    error: NDArray[np.float64] = np.abs(weights @ gaps).sum(axis=1)
-    return error / weights.sum(axis=1)
+    total = weights.sum(axis=1)
+    error: NDArray[np.float64] = np.abs(weights @ gaps).sum(axis=1) / total
+    return error
 
 
 def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:

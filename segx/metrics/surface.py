@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+from monai.metrics.surface_dice import compute_surface_dice
 from numpy.typing import NDArray
 
 from segx.errors import DataError
@@ -43,8 +44,10 @@ def compare_surfaces(
     """Measure how far two surfaces lie apart.
 
     Both masks are cut down to the box that holds all foreground, so that the cost
-    depends on the objects and not on the scan. A pixel at the border of the scan is
-    at the border of its object.
+    depends on the objects and not on the scan; distances are looked up among border
+    pixels only. Of a box of 4096x4096 px `hd95` takes a few seconds; `nsd` takes a few
+    more, and 120 bytes a pixel. A pixel at the border of the scan is at the border of
+    its object.
 
     Args:
         truth: Pixels of the class, (rows, cols) or (planes, rows, cols).
@@ -76,23 +79,28 @@ def compare_surfaces(
             nsd=None if tolerance is None else nsd,
         )
     box = _box(truth | predicted)
-    pair = [torch.from_numpy(mask[box])[None, None] for mask in (predicted, truth)]
+    y, y_pred = (torch.from_numpy(mask[box])[None, None] for mask in (truth, predicted))
     with warnings.catch_warnings():
         # MONAI 1.6 calls itself with an argument that it advises against.
         warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)
         hd95 = compute_hausdorff_distance(
-            *pair, include_background=True, percentile=_PERCENTILE, spacing=spacing
+            y_pred,
+            y,
+            include_background=True,
+            percentile=_PERCENTILE,
+            spacing=spacing,
         )
         if tolerance is None:
             return Surface(float(hd95), None)
-        nsd = compute_surface_dice(
-            *pair,
+        within = compute_surface_dice(
+            y_pred,
+            y,
             class_thresholds=[tolerance],
             include_background=True,
             spacing=spacing,
             use_subvoxels=True,
         )
-    return Surface(float(hd95), float(nsd))
+    return Surface(float(hd95), float(within))
 
 
 def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...]:
