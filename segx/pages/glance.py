@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segx.errors import ScanError
 from segx.geometry import Region
 from segx.pages.pictures import shrunk
 from segx.scans.channels import match_channels
@@ -28,21 +29,24 @@ def glance(
         path: The scan.
         plane: Which plane, counted from 0.
         axis: Axis along which a volume is cut into planes.
-        intensity: The scale to show it with; None as `as_rgb` does.
+        intensity: The scale to show it with. Without one, or where its channels are
+            not the scan's, it is shown as `as_rgb` does.
 
     Returns:
         RGB, shape (rows, cols, 3).
 
     Raises:
-        ScanError: If the file can't be read, or doesn't fit the scale.
+        ScanError: If the file can't be read.
     """
     with open_scan(path, axis=axis) as scan:
-        size = shrunk(scan.extent)
         pixels = _every_nth(scan, plane)
         if intensity is not None:
-            pixels = match_channels(pixels, intensity.channels, source=path)
-            intensity = intensity.fitted_to(scan)
-        return resize_image(as_rgb(pixels, intensity=intensity), size)
+            try:
+                pixels = match_channels(pixels, intensity.channels, source=path)
+                intensity = intensity.fitted_to(scan)
+            except ScanError:
+                intensity = None  # one of several files, or a case with that defect
+        return resize_image(as_rgb(pixels, intensity=intensity), shrunk(scan.extent))
 
 
 def _every_nth(scan: Scan, plane: int) -> NDArray[np.generic]:

@@ -128,6 +128,8 @@ def _sort_key(cell: Cell) -> str:
     value = cell.value if isinstance(cell, Estimate | Share) else cell
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"  # as JavaScript reads it
     return value if isinstance(value, str) else repr(value)
 
 

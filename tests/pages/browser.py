@@ -19,8 +19,12 @@ FRAME = """<!doctype html><meta charset="utf-8"><style>body {{ margin: 0 }}</sty
 <script>
 addEventListener("load", () => {{
   const page = document.querySelector("iframe").contentDocument;
-  const texts = [...page.querySelectorAll("main, main *")].map((e) => e.scrollWidth);
-  document.title = page.documentElement.scrollWidth + " " + texts.length;
+  for (const button of page.querySelectorAll("th button")) button.click();
+  const search = page.querySelector("input[type=search]");
+  if (search) search.dispatchEvent(new Event("input"));
+  const sorted = page.querySelectorAll("th[aria-sort]").length;
+  const count = page.querySelectorAll("main *").length;
+  document.title = [page.documentElement.scrollWidth, count, sorted].join(" ");
 }});
 </script>"""
 
@@ -33,11 +37,13 @@ class Seen:
         console: Lines that it wrote to its console, warnings and errors among them.
         width: Of the whole page, in px: more than the window's is an overflow.
         elements: Number of elements in its main part.
+        sorted_tables: Number of tables that were sorted by a click on each head.
     """
 
     console: list[str]
     width: int
     elements: int
+    sorted_tables: int
 
 
 def look_at(page: Path, folder: Path, *, width: int) -> Seen:
@@ -66,7 +72,7 @@ def look_at(page: Path, folder: Path, *, width: int) -> Seen:
         timeout=120,
         check=True,
     )
-    measured = re.search(r"<title>(\d+) (\d+)</title>", done.stdout)
+    measured = re.search(r"<title>(\d+) (\d+) (\d+)</title>", done.stdout)
     assert measured, f"the page was not measured: {done.stdout[:300]} {done.stderr}"
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return Seen(console, int(measured[1]), int(measured[2]))
+    return Seen(console, *map(int, measured.groups()))

@@ -20,6 +20,7 @@ def test_a_page_fits_its_window_and_the_console_is_silent(
     assert seen.console == []
     assert seen.width <= width
     assert seen.elements > 100
+    assert seen.sorted_tables == 1
 
 
 @pytest.mark.slow
