@@ -25,6 +25,7 @@ def run(argv: list[str]) -> int:
         pixel_mm=_pixel_mm(arguments.pixel_size),
         patient_pattern=arguments.patient_pattern,
         missing_as_empty=arguments.missing_as_empty,
+        images=arguments.images,
     )
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Comparing", total=None)
@@ -85,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         "--missing-as-empty",
         action="store_true",
         help="count missing predictions as missed objects",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="DIR",
+        help="images with the masks' stems, to be shown in report.html",
     )
     add_measures(parser)
     return parser

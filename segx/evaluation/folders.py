@@ -14,7 +14,8 @@ from segx.evaluation.mask_ids import ClassIds, explain_ids, values_of
 from segx.evaluation.masks import MaskEvaluation, common_unit
 from segx.evaluation.pairs import MaskPair, match_masks, shape_and_spacing
 from segx.evaluation.provenance import Provenance, versions
-from segx.scans.files import open_scan
+from segx.scans.files import open_scan, scan_files
+from segx.scans.suffix import split_suffix
 
 __all__ = ["Meaning", "evaluate_masks"]
 
@@ -34,6 +35,7 @@ class Meaning:
             truth's file does not say.
         patient_pattern: Regular expression that finds the patient in a case's name.
         missing_as_empty: Take a missing prediction for an empty one.
+        images: Folder of images with the masks' stems, for the report alone.
     """
 
     classes: ClassIds | None = None
@@ -41,6 +43,7 @@ class Meaning:
     pixel_mm: tuple[float, ...] | None = None
     patient_pattern: str | None = None
     missing_as_empty: bool = False
+    images: Path | None = None
 
 
 def evaluate_masks(
@@ -79,32 +82,46 @@ def evaluate_masks(
         spacing or _given(meaning.pixel_mm, axes=len(shape))
         for shape, spacing in headers
     ]
-    found = _values(pairs, say)
     real, named = explain_ids(
-        *found, classes=meaning.classes, ignore_index=meaning.ignore_index
+        *_values(pairs, say),
+        classes=meaning.classes,
+        ignore_index=meaning.ignore_index,
     )
     evaluation = MaskEvaluation(
         real.labels, unit=common_unit(spacings), tolerance=tolerance
     )
+    images = _by_stem(meaning.images)
     for done, (pair, spacing_mm) in enumerate(zip(pairs, spacings, strict=True)):
-        ids = real.to_ids(_stored(pair.truth), source=pair.truth)
-        other = np.zeros_like(ids)
-        if pair.predicted is not None:
-            other = named.to_ids(_stored(pair.predicted), source=pair.predicted)
         evaluation.add(
-            pair.case, ids, other, patient=pair.patient, spacing_mm=spacing_mm
+            pair.case,
+            *_ids(pair, real, named),
+            patient=pair.patient,
+            spacing_mm=spacing_mm,
+            image=images.get(pair.case),
         )
         say(len(pairs) + done + 1, 2 * len(pairs))
     notes = tuple(_notes(real, named, pairs, is_guess=meaning.classes is None))
     for note in notes:
         _logger.info("%s", note)
-    provenance = Provenance(
-        truth=str(truth),
-        prediction=str(predicted),
-        notes=notes,
-        versions=versions(),
+    return evaluation, Provenance(
+        str(truth), str(predicted), notes=notes, versions=versions()
     )
-    return evaluation, provenance
+
+
+def _ids(
+    pair: MaskPair, real: MaskValues, named: MaskValues
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Truth and prediction as ids; a missing prediction is empty."""
+    ids = real.to_ids(_stored(pair.truth), source=pair.truth)
+    if pair.predicted is None:
+        return ids, np.zeros_like(ids)
+    return ids, named.to_ids(_stored(pair.predicted), source=pair.predicted)
+
+
+def _by_stem(folder: Path | None) -> dict[str, Path]:
+    """The images of a folder by stem."""
+    files = [] if folder is None else scan_files([folder])
+    return {split_suffix(path)[0]: path for path in files}
 
 
 def _values(pairs: Sequence[MaskPair], say: OnRead) -> tuple[set[int], set[int]]:

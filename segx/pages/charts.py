@@ -1,4 +1,4 @@
-"""The charts of the pages: distributions, curves, histograms and dots."""
+"""Distributions, curves and dots."""
 
 import math
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from segx.pages.blocks import Estimate
-from segx.pages.render import printable, spaced
+from segx.pages.render import spaced
 from segx.pages.svg import (
     ACCENT,
     ACCENTS,
     INK,
-    MUTED,
-    RULE,
     WIDTH,
     axes_at,
     drawing,
+    one_line,
     to_svg,
+    unit_square,
 )
 
 __all__ = [
@@ -33,10 +33,8 @@ __all__ = [
     "Strip",
     "curves",
     "dots",
-    "reliability",
     "strip_legend",
     "strips",
-    "wilson",
 ]
 
 MOST_GROUPS = 4
@@ -48,7 +46,6 @@ MOST_DOTS = 3000
 _STRIP = 46  # px a distribution
 _HEIGHT = 250  # px of a chart that is no square
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +127,7 @@ def strips(
             axes.text(
                 0,
                 0.45 - row,
-                _name(group.name),
+                one_line(group.name),
                 transform=axes.get_yaxis_transform(),
                 va="center",
             )
@@ -142,8 +139,8 @@ def strips(
             axes.set_xlim(limits[0] - 0.015 * span, limits[1] + 0.015 * span)
         axes.grid(axis="x")
         axes.set_axisbelow(True)
-        axes.set_xlabel(_name(axis))
-        return to_svg(figure, title=f"Distribution of {_name(axis)}")
+        axes.set_xlabel(one_line(axis))
+        return to_svg(figure, title=f"Distribution of {one_line(axis)}")
 
 
 def curves(
@@ -167,7 +164,7 @@ def curves(
         legend = 20 * len(lines) if len(lines) > 1 else 0
         axes = axes_at(figure, top=8 + legend)
         if is_unit_square:
-            _unit_square(axes)
+            unit_square(axes)
         if band is not None:
             axes.fill_between(
                 band.x, band.low, band.high, color=ACCENT, alpha=0.16, linewidth=0
@@ -236,69 +233,6 @@ def dots(
         return _finished(figure, axes, x_axis, y_axis)
 
 
-def reliability(
-    predicted: ArrayLike,
-    observed: ArrayLike,
-    counts: ArrayLike,
-    *,
-    unit: str,
-    has_intervals: bool,
-) -> str:
-    """How often what was predicted with a probability came true, bin by bin.
-
-    Args:
-        predicted: Mean probability of each bin.
-        observed: Share of the bin that is of the class.
-        counts: Number of cases or pixels in the bin; empty bins are left out.
-        unit: What is counted.
-        has_intervals: Whether to draw 95 % Wilson intervals: not where what is counted
-            goes together, as the pixels of a case do.
-
-    Returns:
-        Dots over the diagonal; the counts stand below.
-    """
-    n = np.asarray(counts, np.float64)
-    is_filled = n > 0
-    n = n[is_filled]
-    x = np.asarray(predicted, np.float64)[is_filled]
-    y = np.asarray(observed, np.float64)[is_filled]
-    with drawing(WIDTH + 60) as figure:
-        axes = axes_at(figure, bottom=98)
-        if has_intervals:
-            axes.vlines(x, *wilson(y, n), color=ACCENT, linewidth=1.2)
-        axes.plot(
-            x, y, "o", color=ACCENT, markersize=5, markeredgewidth=0, clip_on=False
-        )
-        _unit_square(axes)
-        axes.tick_params(labelbottom=False)
-        axes.set_ylabel("observed share")
-        below = axes_at(figure, top=WIDTH - 98 + 60 + 10)
-        below.set_xlim(axes.get_xlim())
-        if len(n):
-            _counts(below, x, n)
-        below.set_ylabel(_name(unit))
-        below.set_xlabel("predicted probability")
-        return to_svg(figure, title="Reliability: observed share by probability")
-
-
-def wilson(
-    share: NDArray[np.float64], n: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """95 % interval of a share of n trials.
-
-    Args:
-        share: In [0, 1], one a bin.
-        n: Number of trials in each bin.
-
-    References:
-        Wilson 1927, doi:10.1080/01621459.1927.10502953.
-    """
-    z = 1.959963984540054
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return centre - half, centre + half
-
-
 def _strip(axes: Axes, row: int, group: Strip, most: int) -> None:
     """One distribution, around y = `row`."""
     values = np.sort([value for value in group.values if math.isfinite(value)])
@@ -330,37 +264,12 @@ def _strip(axes: Axes, row: int, group: Strip, most: int) -> None:
         axes.plot(group.mean.value, y, "D", color=ACCENTS[1], markersize=4.5)
 
 
-def _counts(axes: Axes, x: NDArray[np.float64], n: NDArray[np.float64]) -> None:
-    """Bars of the numbers `n`; on a logarithmic scale where they differ widely."""
-    axes.bar(x, n, width=0.03, color=MUTED, alpha=0.55)
-    ticks = [float(n.max())]
-    if n.max() > 50 * n.min():
-        axes.set_yscale("log")
-        axes.set_ylim(bottom=n.min() / 3)
-        axes.minorticks_off()
-        ticks.append(float(n.min()))
-    axes.set_yticks(ticks, [_compact(number) for number in ticks])
-
-
 def _log_scale(axes: Axes, *, subs: Sequence[int]) -> None:
     """Make the axis to the right logarithmic, with ticks at `subs` times 10, 100, …."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_major_formatter(lambda value, _: spaced(f"{value:,.10g}"))
     axes.minorticks_off()
-
-
-def _compact(number: float) -> str:
-    """A large number in few letters.
-
-    Examples:
-        >>> _compact(52), _compact(1_160_000)
-        ('52', '1.2M')
-    """
-    for power, letter in ((9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
-            return f"{number / 10**power:.2g}{letter}"
-    return f"{number:.0f}"
 
 
 def _most_dots(groups: int) -> int:
@@ -376,20 +285,11 @@ def _spread(ordered: NDArray[Any], most: int) -> NDArray[Any]:
     return np.take(ordered, places)
 
 
-def _unit_square(axes: Axes) -> None:
-    """Axes from 0 to 1 with their diagonal."""
-    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
-    axes.set_xlim(-0.01, 1.01)
-    axes.set_ylim(-0.01, 1.01)
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
-
-
 def _legend(axes: Axes, names: Sequence[str]) -> None:
     """The names of the lines that were drawn last, one below the other."""
     lines = axes.get_lines()[-len(names) :]
     # Of labels that begin with "_" matplotlib thinks that they are its own.
-    labels = [f"\u200a{_name(name)}" for name in names]
+    labels = [f"\u200a{one_line(name)}" for name in names]
     axes.legend(
         lines,
         labels,
@@ -402,12 +302,6 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
 
 def _finished(figure: Figure, axes: Axes, x_axis: str, y_axis: str) -> str:
     """Name the axes, and make the figure what a page holds."""
-    axes.set_xlabel(_name(x_axis))
-    axes.set_ylabel(_name(y_axis))
-    return to_svg(figure, title=f"{_name(y_axis)} by {_name(x_axis)}")
-
-
-def _name(text: str) -> str:
-    """A name on one line that fits a chart."""
-    line = " ".join(printable(text).split()) or "–"
-    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
+    axes.set_xlabel(one_line(x_axis))
+    axes.set_ylabel(one_line(y_axis))
+    return to_svg(figure, title=f"{one_line(y_axis)} by {one_line(x_axis)}")

@@ -13,6 +13,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from segx.pages.render import printable
+
 __all__ = [
     "ACCENT",
     "ACCENTS",
@@ -22,7 +24,9 @@ __all__ = [
     "WIDTH",
     "axes_at",
     "drawing",
+    "one_line",
     "to_svg",
+    "unit_square",
 ]
 
 WIDTH = 360
@@ -36,6 +40,8 @@ RULE = "#d0d0d0"
 ACCENTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Of Okabe and Ito's palette, those that can be read as lines on paper."""
 ACCENT = ACCENTS[0]
+
+_LONGEST_NAME = 40
 
 _VARIABLES = {
     INK: "var(--ink)",
@@ -89,6 +95,21 @@ def axes_at(
     width, height = figure.get_size_inches() * 72
     inner = (width - left - right) / width, (height - top - bottom) / height
     return figure.add_axes((left / width, bottom / height, *inner))
+
+
+def unit_square(axes: Axes) -> None:
+    """Axes from 0 to 1 with their diagonal."""
+    axes.plot([0, 1], [0, 1], color=RULE, linewidth=1)
+    axes.set_xlim(-0.01, 1.01)
+    axes.set_ylim(-0.01, 1.01)
+    axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
+
+
+def one_line(text: str) -> str:
+    """A name on one line that fits a chart."""
+    line = " ".join(printable(text).split()) or "–"
+    return line if len(line) <= _LONGEST_NAME else f"{line[: _LONGEST_NAME - 1]}…"
 
 
 def to_svg(figure: Figure, *, title: str) -> str:

@@ -11,6 +11,7 @@ from PIL import Image
 from segx.evaluation.cases import CaseRow, Distances, case_rows
 from segx.evaluation.classification import ClassifiedCase, summarise_classified
 from segx.evaluation.confusion import Confusion
+from segx.evaluation.folders import Meaning, evaluate_masks
 from segx.evaluation.masks import MaskEvaluation
 from segx.evaluation.provenance import Provenance
 from segx.evaluation.report import (
@@ -24,6 +25,7 @@ from segx.evaluation.report.sketch import draw
 from segx.evaluation.summary import summarise
 from segx.labels import Labels
 from segx.metrics import Counts
+from segx.pages import thumbnail
 from tests.pages.browser import look_at
 from tests.pages.offline import addresses, parse
 from tests.phantoms import disc
@@ -166,6 +168,23 @@ def test_what_is_drawn_of_a_volume_is_its_fullest_plane(tmp_path: Path) -> None:
     assert names == ["(TP)", "(FP)", "(FN)"]
     assert len({item.line.colour for item in picture.contours}) == 3
     assert len({item.line.dashes for item in picture.contours}) == 3
+
+
+def test_masks_of_any_tool_are_drawn_over_their_images(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("truth", "predicted", "images")]
+    for folder in folders:
+        folder.mkdir()
+    for number in range(2):
+        image, mask = disc((30, 40), number)
+        moved = np.roll(mask, 2, axis=1)
+        for folder, array in zip(folders, (mask, moved, image), strict=True):
+            Image.fromarray(array).save(folder / f"case{number}.png")
+    truth, predicted, images = folders
+    evaluation, _ = evaluate_masks(truth, predicted, meaning=Meaning(images=images))
+    evaluation.write(tmp_path)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for number in range(2):
+        assert thumbnail(disc((30, 40), number)[0]) in html
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from segx.pages import (
     contour,
     thumbnail,
 )
-from segx.pages.charts import Band, Curve, Strip, curves, dots, reliability, strips
+from segx.pages.charts import Band, Curve, Strip, curves, dots, strips
+from segx.pages.reliability import reliability
 
 __all__ = ["every_block"]
 

@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from segx.pages import Estimate
-from segx.pages.charts import (
-    MOST_DOTS,
-    Curve,
-    Strip,
-    curves,
-    dots,
-    reliability,
-    strips,
-    wilson,
-)
+from segx.pages.charts import MOST_DOTS, Curve, Strip, curves, dots, strips
+from segx.pages.reliability import reliability, wilson
 
 
 def places(svg: str) -> list[tuple[float, float]]:

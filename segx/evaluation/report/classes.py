@@ -42,8 +42,9 @@ from segx.pages import (
     thumbnail,
     write_page,
 )
-from segx.pages.charts import Band, Curve, curves, reliability
+from segx.pages.charts import Band, Curve, curves
 from segx.pages.glance import glance
+from segx.pages.reliability import reliability
 
 __all__ = ["report_on_classes", "write_classification_report"]
 

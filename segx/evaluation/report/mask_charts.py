@@ -11,14 +11,8 @@ from segx.evaluation.cases import CaseRow
 from segx.evaluation.report.cells import in_words, shown
 from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
-from segx.pages.charts import (
-    MOST_GROUPS,
-    Strip,
-    dots,
-    reliability,
-    strip_legend,
-    strips,
-)
+from segx.pages.charts import MOST_GROUPS, Strip, dots, strip_legend, strips
+from segx.pages.reliability import reliability
 
 __all__ = ["calibration", "distribution", "size_chart"]
 
