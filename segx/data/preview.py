@@ -1,5 +1,6 @@
 """preview.html: one offline page on what a data set holds and what is wrong with it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,13 +103,14 @@ def _findings(findings: Sequence[Finding], root: Path) -> list[Block]:
     if not findings:
         return []
     listed = findings[:_MOST_FINDINGS]
-    part = "all" if len(listed) == len(findings) else f"the first {len(listed)}"
-    caption = f"{part.capitalize()} of n = {len(findings)}; files within {root}."
+    part = "All" if len(listed) == len(findings) else f"The first {len(listed)} of"
+    caption = f"{part} n = {len(findings)} findings; files are named within {root}."
     heads = ("kind", "file", "found", "expected", "what to do")
     rows = [
         [
-            *(item.code.title, str(_within(item.file, root))),
-            *(item.found, item.expected, item.fix),
+            item.code.title,
+            str(_within(item.file, root)),
+            *(_short(text, root) for text in (item.found, item.expected, item.fix)),
         ]
         for item in listed
     ]
@@ -176,7 +178,9 @@ def _sizes(found: Overview) -> list[Block]:
 def _intensities(found: Overview, checked: CheckedData) -> list[Block]:
     if not found.histograms:
         return []
-    shown = found.histograms[:_MOST_CHANNELS]
+    is_grey = len(set(found.histograms)) == 1
+    shown = found.histograms[: 1 if is_grey else _MOST_CHANNELS]
+    names = ["grey"] if is_grey else _channel_names(len(shown))
     lines = [
         Curve(
             name,
@@ -185,7 +189,7 @@ def _intensities(found: Overview, checked: CheckedData) -> list[Block]:
             is_stepped=True,
             accent=_ACCENTS.get(name),
         )
-        for name, histogram in zip(_channel_names(len(shown)), shown, strict=True)
+        for name, histogram in zip(names, shown, strict=True)
     ]
     chart = Chart(
         curves(lines, x_axis="stored value", y_axis="share of pixels"),
@@ -200,7 +204,7 @@ def _intensities(found: Overview, checked: CheckedData) -> list[Block]:
 def _channel_names(count: int) -> list[str]:
     if count == 3:
         return ["red", "green", "blue"]
-    return [f"channel {index}" for index in range(count)] if count > 1 else ["grey"]
+    return [f"channel {index}" for index in range(count)]
 
 
 def _share(shares: Mapping[str, float], name: str) -> Share | None:
@@ -210,3 +214,8 @@ def _share(shares: Mapping[str, float], name: str) -> Share | None:
 def _within(file: Path, root: Path) -> Path:
     """A file as it is called within the data set."""
     return file.relative_to(root) if file.is_relative_to(root) else file
+
+
+def _short(text: str, root: Path) -> str:
+    """A sentence whose paths are told within the data set, as its file is."""
+    return text.replace(f"{root}{os.sep}", "")

@@ -51,7 +51,7 @@ def galleries(found: Overview, checked: CheckedData, *, axis: int) -> list[Galle
     drawn = []
     for split in found.counts:
         cases = _telling(by_split[split], found, artist.labels)
-        how = "from least to most foreground" if artist.labels else "of each class"
+        how = "from least to most foreground" if artist.labels else "over the classes"
         caption = (
             f"{len(cases)} of n = {len(by_split[split])} {split} cases, evenly spread "
             f"{how}."

@@ -71,7 +71,8 @@ def test_every_finding_is_on_the_page_of_a_broken_set(tmp_path: Path) -> None:
     text = words(page)
     assert len(found.findings) > 20
     for item in found.findings:
-        assert re.sub(r"\s+", " ", item.found) in text
+        told = item.found.replace(f"{found.root}/", "")
+        assert re.sub(r"\s+", " ", told) in text
         assert item.code.title in text
     assert addresses(page.read_text(encoding="utf-8")) == []
 
