@@ -29,8 +29,8 @@ _DASHES = ("none", "6 3", "1.5 2.5", "6 2 1.5 2")
 class _Plane(NamedTuple):
     """A plane of a case, its number and their number, and its mask if it has one."""
 
-    index: int
-    count: int
+    number: int
+    planes: int
     mask: NDArray[np.uint8] | None
 
 
@@ -99,7 +99,7 @@ class _Artist:
         try:
             pixels = glance(
                 case.image,
-                plane=plane.index,
+                plane=plane.number,
                 axis=self._axis,
                 intensity=self._intensity,
             )
@@ -116,8 +116,8 @@ class _Artist:
 
     def _details(self, case: Case, plane: _Plane, said: str | None) -> list[str]:
         details = [] if said is None else [said]
-        if plane.count > 1:
-            details.append(f"plane {plane.index + 1} of {plane.count}")
+        if plane.planes > 1:
+            details.append(f"plane {plane.number + 1} of {plane.planes}")
         shares = self._found.case_shares.get(case.id)
         if shares is not None and self.labels is not None:
             details += [
@@ -138,8 +138,8 @@ class _Artist:
         if mask.ndim == (3 if self.labels.kind == "multilabel" else 2):
             return _Plane(0, 1, mask)
         filled = (mask > 0).reshape(len(mask), -1).sum(axis=1)
-        index = int(filled.argmax())
-        return _Plane(index, len(mask), mask[index])
+        number = int(filled.argmax())
+        return _Plane(number, len(mask), mask[number])
 
 
 def _telling(

@@ -292,7 +292,7 @@ def _gallery(
     """The mistakes of largest probability whose image can be shown."""
     found = [mistake for case in cases for mistake in _mistakes(case, names)]
     found.sort(key=lambda item: (-item.sureness, item.case.case))
-    pictures = []
+    pictures: list[Picture] = []
     for mistake in found:
         if len(pictures) == _SHOWN:
             break

@@ -175,7 +175,7 @@ def all_cases(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
         *([Column("nsd")] if has_nsd else []),
         *(Column(name) for name in ("TP", "FP", "FN")),
     ]
-    cells = []
+    cells: list[list[Cell]] = []
     for row in ordered[:MOST_ROWS]:
         counts, distances = row.counts, row.distances
         cells.append(
@@ -184,8 +184,8 @@ def all_cases(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
                 *([row.patient or ""] if has_patients else []),
                 row.class_name,
                 *(counts.dice, counts.iou, counts.sensitivity, counts.precision),
-                *([distances and distances.hd95] if has_distances else []),
-                *([distances and distances.nsd] if has_nsd else []),
+                *([distances.hd95 if distances else None] if has_distances else []),
+                *([distances.nsd if distances else None] if has_nsd else []),
                 *(counts.tp, counts.fp, counts.fn),
             ]
         )
