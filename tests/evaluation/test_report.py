@@ -130,8 +130,8 @@ def test_misses_and_false_finds_are_said_on_top(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(path, summarise(rows), rows, labels=labels)
     text = " ".join(parse(path.read_text(encoding="utf-8")).shown)
-    assert "lesion is missed altogether in 1 of 1 cases" in text
-    assert "lesion is found in 1 of 2 cases that do not have it" in text
+    assert "Missed altogether: lesion in 1 of 1 cases" in text
+    assert "Found without being there: lesion in 1 of 2 cases" in text
     assert "nan" not in text
 
 

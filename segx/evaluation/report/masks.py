@@ -96,25 +96,24 @@ def report_on_masks(
 
 
 def _notices(summary: Summary) -> list[Block]:
+    """What a mean hides: few patients, misses, and what was found where nothing is."""
+    missed = [
+        f"{item.name} in {item.n_missed} of {summary.n_cases - item.n_empty_truth}"
+        for item in summary.classes
+        if item.n_missed
+    ]
+    made_up = [
+        f"{item.name} in {item.n_false_positive_on_empty} of {item.n_empty_truth}"
+        for item in summary.classes
+        if item.n_false_positive_on_empty
+    ]
     notices: list[Block] = [*few_patients(summary.n_patients)]
-    for item in summary.classes:
-        real = summary.n_cases - item.n_empty_truth
-        if item.n_missed:
-            notices.append(
-                Notice(
-                    "warning",
-                    f"{item.name} is missed altogether in {item.n_missed} of {real} "
-                    "cases that have it: their Dice is 0.",
-                )
-            )
-        if item.n_false_positive_on_empty:
-            notices.append(
-                Notice(
-                    "warning",
-                    f"{item.name} is found in {item.n_false_positive_on_empty} of "
-                    f"{item.n_empty_truth} cases that do not have it: their Dice is 0.",
-                )
-            )
+    if missed:
+        text = f"Missed altogether: {', '.join(missed)} cases that have it. Dice is 0."
+        notices.append(Notice("warning", text))
+    if made_up:
+        text = f"Found without being there: {', '.join(made_up)} cases. Dice is 0."
+        notices.append(Notice("warning", text))
     return notices
 
 

@@ -19,7 +19,7 @@ __all__ = ["Look", "Sketch", "draw", "sketch"]
 
 # Okabe and Ito's sky blue, vermillion and yellow; dashes tell them on grey paper too.
 _RIGHT = Line("right: truth and prediction (TP)", "#56b4e9")
-_FALSE = Line("predicted, not true (FP)", "#e8590c", "5 3")
+_FALSE = Line("predicted, not true (FP)", "#d55e00", "5 3")
 _MISSED = Line("true, not predicted (FN)", "#f0e442", "1.5 2.5")
 
 _NO_IMAGE = 40  # the grey that contours stand on where no image is known
