@@ -87,24 +87,21 @@ def evaluate_masks(
         real.labels, unit=common_unit(spacings), tolerance=tolerance
     )
     for done, (pair, spacing_mm) in enumerate(zip(pairs, spacings, strict=True)):
-        ids = real.to_ids(_stored(pair.truth), source=pair.truth)
-        other = np.zeros_like(ids)
-        if pair.predicted is not None:
-            other = named.to_ids(_stored(pair.predicted), source=pair.predicted)
+        truth_ids, predicted_ids = _ids(pair, real, named)
         evaluation.add(
-            pair.case, ids, other, patient=pair.patient, spacing_mm=spacing_mm
+            pair.case,
+            truth_ids,
+            predicted_ids,
+            patient=pair.patient,
+            spacing_mm=spacing_mm,
         )
         say(len(pairs) + done + 1, 2 * len(pairs))
     notes = tuple(_notes(real, named, pairs, is_guess=meaning.classes is None))
     for note in notes:
         _logger.info("%s", note)
-    provenance = Provenance(
-        truth=str(truth),
-        prediction=str(predicted),
-        notes=notes,
-        versions=versions(),
+    return evaluation, Provenance(
+        str(truth), str(predicted), notes=notes, versions=versions()
     )
-    return evaluation, provenance
 
 
 def _values(pairs: Sequence[MaskPair], say: OnRead) -> tuple[set[int], set[int]]:
@@ -116,6 +113,16 @@ def _values(pairs: Sequence[MaskPair], say: OnRead) -> tuple[set[int], set[int]]
                 values.update(values_of(_stored(path), source=path))
         say(done, 2 * len(pairs))
     return found
+
+
+def _ids(
+    pair: MaskPair, real: MaskValues, named: MaskValues
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Truth and prediction of a case as ids; a missing prediction is empty."""
+    truth = real.to_ids(_stored(pair.truth), source=pair.truth)
+    if pair.predicted is None:
+        return truth, np.zeros_like(truth)
+    return truth, named.to_ids(_stored(pair.predicted), source=pair.predicted)
 
 
 def _stored(path: Path) -> NDArray[np.integer]:
