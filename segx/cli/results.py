@@ -239,7 +239,7 @@ def _interval_note(n_patients: int) -> str:
 
     note = f"Intervals draw {n_patients} patients anew"
     if n_patients < FEW_PATIENTS:
-        return f"{note}: under {FEW_PATIENTS} they are too narrow; don't rely on them."
+        return f"{note}: under {FEW_PATIENTS} they tend to be too narrow."
     return f"{note}."
 
 
