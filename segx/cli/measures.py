@@ -9,6 +9,7 @@ from segx.cli.results import policy_table, result_tables
 
 if TYPE_CHECKING:
     from segx.evaluation.classification import ClassificationSummary
+    from segx.evaluation.policies import PolicyName
     from segx.evaluation.summary import Summary
 
 __all__ = ["add_measures", "show_summary"]
@@ -33,7 +34,11 @@ def add_measures(parser: argparse.ArgumentParser) -> None:
 
 
 def show_summary(
-    summary: "Summary | ClassificationSummary", out: Path, *, title: str, policy: str
+    summary: "Summary | ClassificationSummary",
+    out: Path,
+    *,
+    title: str,
+    policy: "PolicyName",
 ) -> None:
     """Print the tables, another tool's Dice where it was asked for, and the files."""
     from segx.evaluation.cases import read_cases

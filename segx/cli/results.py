@@ -11,10 +11,16 @@ if TYPE_CHECKING:
     from segx.evaluation.bootstrap import Estimate
     from segx.evaluation.classification import ClassificationSummary
     from segx.evaluation.compare import Comparison, Difference
+    from segx.evaluation.compare_classified import ClassifiedComparison
     from segx.evaluation.policies import PolicyDice
     from segx.evaluation.summary import ClassSummary, Summary
 
-__all__ = ["comparison_table", "policy_table", "result_tables"]
+__all__ = [
+    "comparison_table",
+    "policy_table",
+    "result_tables",
+    "score_comparison_table",
+]
 
 _LEGEND = (
     "n: cases with a Dice; empty: cases without the class in the truth; false+: those "
@@ -42,10 +48,7 @@ def result_tables(
 
 def policy_table(found: "PolicyDice") -> Table:
     """Dice as another tool would report it."""
-    table = _table(
-        ["Dice"],
-        title=found.policy,
-    )
+    table = _table(["Dice"], title=found.policy)
     for name, value in found.classes:
         table.add_row(name, _shown(value))
     table.add_section()
@@ -65,6 +68,28 @@ def comparison_table(found: "Comparison") -> Table:
         table.add_row(*_difference(item))
     table.add_section()
     table.add_row(*_difference(found.foreground))
+    return table
+
+
+def score_comparison_table(found: "ClassifiedComparison") -> Table:
+    """Paired differences of two classifiers' scores, with intervals."""
+    table = _table(
+        ["first", "second", "change", "95 %"],
+        title=f"scores: second - first (n = {found.n_cases})",
+        caption="Of Brier and ECE less is better. Decided right only by the second: "
+        f"{found.wins} cases, only by the first: {found.losses}. "
+        f"{_interval_note(found.n_patients)}",
+        rows="score",
+    )
+    for item in found.scores:
+        gap = item.difference
+        table.add_row(
+            item.name,
+            _shown(item.first),
+            _shown(item.second),
+            _signed(gap.value),
+            _interval(gap, form="+.3f"),
+        )
     return table
 
 
@@ -178,7 +203,9 @@ def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
     return table
 
 
-def _table(heads: Sequence[str], *, title: str, caption: str = "") -> Table:
+def _table(
+    heads: Sequence[str], *, title: str, caption: str = "", rows: str = "class"
+) -> Table:
     """A table that fits 80 columns: a class a row, numbers to the right."""
     table = Table(
         title=title,
@@ -188,7 +215,7 @@ def _table(heads: Sequence[str], *, title: str, caption: str = "") -> Table:
         collapse_padding=True,
         pad_edge=False,
     )
-    table.add_column("class", overflow="fold")
+    table.add_column(rows, overflow="fold")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     return table
@@ -212,7 +239,7 @@ def _interval_note(n_patients: int) -> str:
 
     note = f"Intervals draw {n_patients} patients anew"
     if n_patients < FEW_PATIENTS:
-        return f"{note}: under {FEW_PATIENTS} they are too narrow; don't rely on them."
+        return f"{note}: under {FEW_PATIENTS} they tend to be too narrow."
     return f"{note}."
 
 

@@ -7,6 +7,7 @@ from rich.progress import Progress
 
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
+from segx.errors import ConfigError
 
 __all__ = ["run"]
 
@@ -22,6 +23,13 @@ def run(argv: list[str]) -> int:
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
+    if config.task == "classification" and (
+        arguments.tolerance is not None or arguments.policy != "segx"
+    ):
+        raise ConfigError(
+            f"--tolerance and --policy are about masks, but {arguments.run} classifies "
+            "whole images. Leave them out."
+        )
     model = load_model(arguments.run)
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})

@@ -17,11 +17,13 @@ from segx.metrics.ranking import Roc, roc
 
 __all__ = [
     "CLASSIFICATION_POLICY",
+    "HEADLINES",
     "ClassEstimates",
     "ClassificationSummary",
     "ClassifiedCase",
     "OperatingPoint",
     "ScoreEstimates",
+    "ScoredCases",
     "Thresholds",
     "choose_thresholds",
     "summarise_classified",
@@ -36,6 +38,9 @@ CLASSIFICATION_POLICY = (
     "drawn anew 2000 times. Thresholds are chosen on validation cases only."
 )
 """What the numbers mean; written and printed beside them."""
+
+HEADLINES = ("auroc", "average_precision", "balanced_accuracy", "brier", "ece")
+"""The fields of `ScoreEstimates`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,31 +180,18 @@ def summarise_classified(
         DataError: If there is no case, a case has not one probability a class, or is
             there twice.
     """
-    _check(cases, class_names)
-    cases = sorted(cases, key=lambda case: case.case)
-    truth = np.array([case.truth for case in cases])
-    probabilities = np.array([case.probabilities for case in cases])
-    decided = decisions(truth, probabilities)
-    may_be_several = truth.ndim == 2
-    if thresholds is not None and may_be_several:
-        decided = probabilities >= np.array(thresholds.values)
-    found = _Found(
-        Resampling([case.cluster for case in cases]),
-        truth_matrix(truth, probabilities),
-        probabilities,
-        decided,
-    )
+    found = ScoredCases(cases, class_names=class_names, thresholds=thresholds)
+    names = tuple(class_names)
     return ClassificationSummary(
-        scores=found.headline(may_be_several=may_be_several),
+        scores=ScoreEstimates(*(found.headline(name) for name in HEADLINES)),
         classes=tuple(
-            found.of_class(index, name, thresholds)
-            for index, name in enumerate(class_names)
+            found.of_class(index, name, thresholds) for index, name in enumerate(names)
         ),
         n_cases=len(cases),
         n_patients=found.resampling.n_patients,
         confusion=None
-        if may_be_several
-        else Confusion.of_ids(tuple(class_names), truth, decided.argmax(axis=1)),
+        if found.may_be_several
+        else Confusion.of_ids(names, found.truth, found.decided.argmax(axis=1)),
         thresholds_from=thresholds.chosen_on if thresholds else None,
         provenance=provenance,
     )
@@ -236,36 +228,55 @@ def choose_thresholds(
     return Thresholds(tuple(values), chosen_on)
 
 
-class _Found:
-    """What was found of all cases, and in each draw of patients."""
+class ScoredCases:
+    """Cases sorted by name, with their scores in each draw of patients.
+
+    Args:
+        cases: What was predicted.
+        class_names: In the order of the probabilities.
+        thresholds: See `summarise_classified`.
+
+    Raises:
+        DataError: See `summarise_classified`.
+    """
 
     def __init__(
         self,
-        resampling: Resampling,
-        real: NDArray[np.bool_],
-        probabilities: NDArray[np.float64],
-        decided: NDArray[np.bool_],
+        cases: Sequence[ClassifiedCase],
+        *,
+        class_names: Sequence[str],
+        thresholds: Thresholds | None = None,
     ) -> None:
-        self.resampling = resampling
-        self.real = real
-        self.probabilities = probabilities
+        _check(cases, class_names)
+        cases = sorted(cases, key=lambda case: case.case)
+        self.truth = np.array([case.truth for case in cases])
+        self.probabilities = np.array([case.probabilities for case in cases])
+        self.real = truth_matrix(self.truth, self.probabilities)
+        self.may_be_several = self.truth.ndim == 2
+        self.decided = decisions(self.truth, self.probabilities)
+        if thresholds is not None and self.may_be_several:
+            self.decided = self.probabilities >= np.array(thresholds.values)
+        self.resampling = Resampling([case.cluster for case in cases])
         # Scores of each class, (classes, scores), and of the draws, (draws, …).
-        self.values, self.draws = resampling.statistic(
-            lambda weights: score_draws(
-                real, probabilities, decided=decided, weights=weights
-            )
-        )
+        self._values, self._draws = self.resampling.statistic(self._scores)
 
-    def headline(self, *, may_be_several: bool) -> ScoreEstimates:
-        """Means over the classes."""
-        area, precision, sensitivity, specificity, brier, ece = range(len(SCORES))
-        recalls = [sensitivity, specificity] if may_be_several else [sensitivity]
-        return ScoreEstimates(
-            auroc=self._mean([area]),
-            average_precision=self._mean([precision]),
-            balanced_accuracy=self._mean(recalls),
-            brier=self._mean([brier]),
-            ece=self._mean([ece]),
+    def headline(self, name: str) -> Estimate:
+        """One of `HEADLINES`, with its interval."""
+        value, draws = self.headline_draws(name)
+        everyone = np.ones(len(self.real), bool)
+        return self.resampling.estimate(value, draws, counted=everyone)
+
+    def headline_draws(self, name: str) -> tuple[float, NDArray[np.float64]]:
+        """One of `HEADLINES`: of all cases, and of each draw of patients."""
+        parts = [name]
+        if name == "balanced_accuracy":
+            both = ["sensitivity", "specificity"]
+            parts = both if self.may_be_several else both[:1]
+        columns = [SCORES.index(part) for part in parts]
+        draws = self._draws[:, :, columns]
+        return (
+            float(mean_of_defined(self._values[:, columns].ravel())),
+            mean_of_defined(draws.reshape(len(draws), -1)),
         )
 
     def of_class(
@@ -277,8 +288,8 @@ class _Found:
         counted = {"sensitivity": real, "specificity": ~real}
         estimates = {
             score: self.resampling.estimate(
-                float(self.values[index, column]),
-                self.draws[:, index, column],
+                float(self._values[index, column]),
+                self._draws[:, index, column],
                 counted=counted.get(score, everyone),
             )
             for column, score in enumerate(SCORES)
@@ -294,11 +305,9 @@ class _Found:
             else self._at(thresholds.values[index], real, scored),
         )
 
-    def _mean(self, columns: list[int]) -> Estimate:
-        return self.resampling.estimate(
-            float(mean_of_defined(self.values[:, columns].ravel())),
-            mean_of_defined(self.draws[:, :, columns].reshape(len(self.draws), -1)),
-            counted=np.ones(len(self.real), bool),
+    def _scores(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return score_draws(
+            self.real, self.probabilities, decided=self.decided, weights=weights
         )
 
     def _at(

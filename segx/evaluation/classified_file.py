@@ -9,7 +9,7 @@ from segx.errors import DataError
 from segx.evaluation.classification import ClassifiedCase
 from segx.evaluation.records import read_table, write_table
 
-__all__ = ["read_classified", "write_classified"]
+__all__ = ["is_classified", "read_classified", "write_classified"]
 
 _COLUMNS = ("case", "patient")
 _IDS = ("truth", "predicted")
@@ -70,6 +70,16 @@ def read_classified(path: Path) -> tuple[tuple[str, ...], list[ClassifiedCase]]:
                 f"{list(names)}, or 0 or 1 in t_CLASS; probabilities are numbers."
             ) from error
     return names, cases
+
+
+def is_classified(path: Path) -> bool:
+    """Whether a cases.csv is of a classification, not of masks.
+
+    Raises:
+        DataError: If the file can't be read.
+    """
+    lines = read_table(path, _COLUMNS)
+    return bool(lines) and "class" not in lines[0]
 
 
 def _case(line: Mapping[str, str], names: tuple[str, ...]) -> ClassifiedCase:

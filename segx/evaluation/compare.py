@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate, Resampling
-from segx.evaluation.cases import CaseRow, read_cases
+from segx.evaluation.cases import CaseRow
 from segx.evaluation.summary import common_distances, metric_values, rows_by_class
 from segx.metrics.overlap import defined_mean
 
@@ -21,7 +21,8 @@ __all__ = [
     "Difference",
     "PairedMetric",
     "compare",
-    "read_results",
+    "results_file",
+    "verdict",
 ]
 
 PairedMetric = Literal["dice", "iou", "sensitivity", "precision", "nsd"]
@@ -58,14 +59,7 @@ class Difference:
     @property
     def verdict(self) -> str:
         """Whether the interval excludes 0, in words."""
-        low, high = self.difference.low, self.difference.high
-        if math.isnan(low):
-            return "too few patients to tell"
-        if low > 0:
-            return "the second is better: the interval excludes 0"
-        if high < 0:
-            return "the first is better: the interval excludes 0"
-        return "no difference shown: the interval holds 0"
+        return verdict(self.difference)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +137,27 @@ def compare(
     )
 
 
-def read_results(path: Path) -> list[CaseRow]:
-    """Rows of a run (its test cases), of a folder of results, or of a cases.csv.
+def verdict(difference: Estimate, *, smaller: bool = False) -> str:
+    """What the interval of a difference says, in words.
+
+    Args:
+        difference: Second minus first.
+        smaller: Whether smaller is better.
+    """
+    low, high = difference.low, difference.high
+    if math.isnan(low):
+        return "too few patients to tell"
+    if low <= 0 <= high:
+        return "no difference shown: the interval holds 0"
+    better = "second" if (low > 0) != smaller else "first"
+    return f"the {better} is better: the interval excludes 0"
+
+
+def results_file(path: Path) -> Path:
+    """The cases.csv of a run (its test cases) or of a folder of results, or itself.
 
     Raises:
-        DataError: If there is none, or it is of a classification.
+        DataError: If there is none.
     """
     places = (path / "test" / "cases.csv", path / "cases.csv")
     files = [place for place in places if place.is_file()]
@@ -156,7 +166,7 @@ def read_results(path: Path) -> list[CaseRow]:
             f"{path} holds no test/cases.csv and no cases.csv. Measure it first: segx "
             f"test {path}"
         )
-    return read_cases(files[0] if files else path)
+    return files[0] if files else path
 
 
 def _check_nsd(rows: Sequence[CaseRow]) -> None:
@@ -208,4 +218,16 @@ def _common(
         }
         for side in sides
     )
+    for name, rows in first.items():
+        for one, other in zip(rows, second[name], strict=True):
+            _refuse_another_truth(one, other)
     return {name: (first[name], second[name]) for name in first}
+
+
+def _refuse_another_truth(one: CaseRow, other: CaseRow) -> None:
+    sizes = [row.counts.tp + row.counts.fn for row in (one, other)]
+    if sizes[0] != sizes[1]:
+        raise DataError(
+            f"The truth of {one.case!r} has {sizes[0]} px of {one.class_name!r} in the "
+            f"first and {sizes[1]} in the second. Measure both on the same truth."
+        )

@@ -108,16 +108,6 @@ def evaluate_masks(
     )
 
 
-def _ids(
-    pair: MaskPair, real: MaskValues, named: MaskValues
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Truth and prediction as ids; a missing prediction is empty."""
-    ids = real.to_ids(_stored(pair.truth), source=pair.truth)
-    if pair.predicted is None:
-        return ids, np.zeros_like(ids)
-    return ids, named.to_ids(_stored(pair.predicted), source=pair.predicted)
-
-
 def _by_stem(folder: Path | None) -> dict[str, Path]:
     """The images of a folder by stem."""
     files = [] if folder is None else scan_files([folder])
@@ -133,6 +123,16 @@ def _values(pairs: Sequence[MaskPair], say: OnRead) -> tuple[set[int], set[int]]
                 values.update(values_of(_stored(path), source=path))
         say(done, 2 * len(pairs))
     return found
+
+
+def _ids(
+    pair: MaskPair, real: MaskValues, named: MaskValues
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Truth and prediction of a case as ids; a missing prediction is empty."""
+    truth = real.to_ids(_stored(pair.truth), source=pair.truth)
+    if pair.predicted is None:
+        return truth, np.zeros_like(truth)
+    return truth, named.to_ids(_stored(pair.predicted), source=pair.predicted)
 
 
 def _stored(path: Path) -> NDArray[np.integer]:

@@ -3,13 +3,15 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator
+from functools import reduce
+from operator import add
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ConfigError, DataError
-from segx.evaluation.cases import CaseRow, Distances, Size, write_cases
+from segx.evaluation.cases import CaseRow, Distances, Size, SizeUnit, write_cases
 from segx.evaluation.confusion import Confusion
 from segx.evaluation.provenance import Provenance
 from segx.evaluation.report import Look, Sketch, sketch, write_report
@@ -26,6 +28,8 @@ __all__ = ["MaskEvaluation", "common_unit", "spacing_of"]
 _logger = logging.getLogger(__name__)
 
 Spacing = tuple[float, ...]
+
+_SIZE_UNITS: dict[int, SizeUnit] = {2: "mm2", 3: "mm3"}
 
 
 class MaskEvaluation:
@@ -87,8 +91,7 @@ class MaskEvaluation:
         self._table += table
         pixel = Size(1, "px")
         if spacing_mm is not None:
-            unit = "mm2" if len(spacing_mm) == 2 else "mm3"
-            pixel = Size(math.prod(spacing_mm), unit)
+            pixel = Size(math.prod(spacing_mm), _SIZE_UNITS[len(spacing_mm)])
         counts = counts_of(table, self.labels)
         surfaces = self._surfaces(truth, predicted, spacing_mm)
         for (name, count), distances in zip(counts.items(), surfaces, strict=True):
@@ -214,8 +217,7 @@ def _table_of(
     if truth.shape != predicted.shape or truth.ndim == of_plane:
         return overlap_table(truth, predicted, labels)
     pairs = zip(truth, predicted, strict=True)
-    table: NDArray[np.int64] = sum(overlap_table(*pair, labels) for pair in pairs)
-    return table
+    return reduce(add, (overlap_table(*pair, labels) for pair in pairs))
 
 
 def _class_masks(

@@ -1,5 +1,6 @@
 """Which mask of a prediction belongs to which mask of the truth."""
 
+import itertools
 import logging
 import re
 from collections import Counter
@@ -116,14 +117,15 @@ def shape_and_spacing(
 def _refuse_unlike(truth: Scan, predicted: Scan) -> None:
     shapes = _shape(truth), _shape(predicted)
     if shapes[0] != shapes[1]:
-        there, here = ("x".join(map(str, shape)) for shape in shapes)
+        sizes = ["x".join(map(str, shape)) for shape in shapes]
         raise DataError(
-            f"{truth.path} has {there} px, but its prediction {predicted.path} {here}. "
-            "Bring the prediction to the truth's grid first, without interpolation."
+            f"{truth.path} has {sizes[0]} px, but its prediction {predicted.path} "
+            f"{sizes[1]}. Bring it to the truth's grid first, without interpolation."
         )
     if truth.space is None or predicted.space is None:
         return
-    for name, there, here, rounding in _places(truth.space, predicted.space):
+    pairs = zip(_place(truth.space), _place(predicted.space), strict=True)
+    for (name, there, rounding), (_, here, _) in pairs:
         if not np.allclose(there, here, rtol=_SPACING_ROUNDING, atol=rounding):
             raise DataError(
                 f"{truth.path} and its prediction {predicted.path} lie differently in "
@@ -132,15 +134,12 @@ def _refuse_unlike(truth: Scan, predicted: Scan) -> None:
             )
 
 
-def _places(
-    one: Space, other: Space
-) -> tuple[tuple[str, Sequence[float], Sequence[float], float], ...]:
-    """What two volumes must have in common, and how far it may be rounded."""
-    turns = tuple(sum(space.directions, ()) for space in (one, other))
+def _place(space: Space) -> tuple[tuple[str, Sequence[float], float], ...]:
+    """Where a volume lies, and how far its header may be rounded."""
     return (
-        ("spacing in mm", one.spacing_mm, other.spacing_mm, 0.0),
-        ("directions", *turns, _TURN_ROUNDING),
-        ("origin in mm", one.origin_mm, other.origin_mm, _PLACE_ROUNDING_MM),
+        ("spacing in mm", space.spacing_mm, 0.0),
+        ("directions", [*itertools.chain(*space.directions)], _TURN_ROUNDING),
+        ("origin in mm", space.origin_mm, _PLACE_ROUNDING_MM),
     )
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from segx.evaluation.bootstrap import DRAWS, LEVEL
+from segx.evaluation.bootstrap import DRAWS, FEW_PATIENTS, LEVEL
 from segx.evaluation.classification import (
     CLASSIFICATION_POLICY,
     ClassificationSummary,
@@ -53,10 +53,16 @@ def write_classification_summary(path: Path, summary: ClassificationSummary) -> 
 
 
 def _counted(summary: Summary | ClassificationSummary) -> dict[str, Json]:
+    few = f"Under {FEW_PATIENTS} patients: intervals tend to be too narrow."
     return {
         "n_cases": summary.n_cases,
         "n_patients": summary.n_patients,
-        "interval": {"level": LEVEL, "draws": DRAWS, "unit": "patient"},
+        "interval": {
+            "level": LEVEL,
+            "draws": DRAWS,
+            "drawn": "patients",
+            "warning": few if summary.n_patients < FEW_PATIENTS else None,
+        },
     }
 
 

@@ -6,7 +6,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BINS", "Reliability", "bin_sums", "calibration_error", "reliability"]
+__all__ = [
+    "BINS",
+    "Reliability",
+    "bin_sums",
+    "bins_of",
+    "calibration_error",
+    "reliability",
+]
 
 BINS = 15
 """Number of equal bins of the probability for the calibration error."""

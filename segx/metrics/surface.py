@@ -79,7 +79,18 @@ def compare_surfaces(
             nsd=None if tolerance is None else nsd,
         )
     box = _box(truth | predicted)
-    y, y_pred = (torch.from_numpy(mask[box])[None, None] for mask in (truth, predicted))
+    return _by_monai(truth[box], predicted[box], spacing=spacing, tolerance=tolerance)
+
+
+def _by_monai(
+    truth: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    *,
+    spacing: tuple[float, ...],
+    tolerance: float | None,
+) -> Surface:
+    """What MONAI says of two masks that both hold something."""
+    y, y_pred = (torch.from_numpy(mask)[None, None] for mask in (truth, predicted))
     with warnings.catch_warnings():
         # MONAI 1.6 calls itself with an argument that it advises against.
         warnings.filterwarnings("ignore", ".*always_return_as_numpy", FutureWarning)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from segx.errors import DataError
-from segx.evaluation.cases import CaseRow, Distances, write_cases
-from segx.evaluation.compare import compare, read_results
+from segx.evaluation.cases import CaseRow, Distances, read_cases, write_cases
+from segx.evaluation.classified_file import is_classified
+from segx.evaluation.compare import compare, results_file
 from segx.metrics import Counts
 
 
@@ -123,6 +124,11 @@ def test_what_can_not_be_compared_is_refused() -> None:
         compare(rows, elsewhere)
     with pytest.raises(DataError, match="--tolerance"):
         compare(rows, rows, metric="nsd")
+    other = [
+        CaseRow(row.case, None, row.class_name, Counts(1, 0, 0, 9)) for row in rows
+    ]
+    with pytest.raises(DataError, match=r"'case00' has 10 px of 'cytoplasm' .* 1 in"):
+        compare(rows, other)
 
 
 def test_surfaces_are_compared_at_one_tolerance() -> None:
@@ -143,6 +149,8 @@ def test_results_are_found_in_a_run_in_a_folder_and_as_a_file(tmp_path: Path) ->
     for folder in ("run/test", "results"):
         write_cases(tmp_path / folder / "cases.csv", rows)
     for name in ("run", "run/test", "results", "results/cases.csv"):
-        assert read_results(tmp_path / name) == rows
+        file = results_file(tmp_path / name)
+        assert read_cases(file) == rows
+        assert not is_classified(file)
     with pytest.raises(DataError, match="segx test"):
-        read_results(tmp_path)
+        results_file(tmp_path)

@@ -179,6 +179,7 @@ def test_the_file_states_the_policy_and_is_strict_json(tmp_path: Path) -> None:
     assert "NaN" not in text
     content = json.loads(text)
     assert content["policy"] == POLICY
+    assert "Under 50 patients" in content["interval"]["warning"]
     assert content["foreground"]["dice"]["value"] is None
     assert content["classes"]["cell"]["n_defined"] == 0
 
