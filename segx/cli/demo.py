@@ -81,6 +81,7 @@ def _farewell(folder: Path) -> None:
 
 _FAREWELL = """\
 Look at   {folder}/masks/scan_overlay.png   the big scan, its mask drawn over it
+          {folder}/runs/cells/test/         report.html: what the masks are worth
           {folder}/runs/cells/overlays/     validation: truth left, prediction right
           {folder}/data/                    how a data set is laid out
 Your own  segx check DIR

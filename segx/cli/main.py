@@ -16,6 +16,8 @@ COMMANDS = {
     "check": ("check", "read a whole data set and list its defects"),
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
     "test": ("test", "measure a trained model on the test cases"),
+    "evaluate": ("evaluate", "measure masks of any tool: segx evaluate TRUTH MASKS"),
+    "compare": ("compare", "two models on the same cases, with intervals"),
     "predict": (
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",

@@ -1,30 +1,38 @@
 """Measure a trained model on whole cases, predicted exactly as `segx predict` does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.artifact import Model
+from segx.config import FitConfig
 from segx.data.case import Case, SplitName
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
-from segx.evaluation.cases import case_rows, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
     ClassifiedCase,
+    choose_thresholds,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
-from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.evaluation.classified_file import write_classified
+from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
+from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.report import Look, write_classification_report
+from segx.evaluation.summary import Summary
+from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
-from segx.labels import Labels
-from segx.metrics.overlap import Counts, count_overlap, sum_counts
+from segx.inference.predictor import Band, Predictor
+from segx.scans.files import open_scan
 
 __all__ = ["measure"]
+
+OnCase = Callable[[int, int], None]
 
 
 def measure(
@@ -32,16 +40,21 @@ def measure(
     data: SegxDataModule,
     out: Path,
     *,
+    config: FitConfig | None = None,
     split: SplitName = "test",
-    on_case: Callable[[int, int], None] | None = None,
+    tolerance: float | None = None,
+    on_case: OnCase | None = None,
 ) -> Summary | ClassificationSummary:
-    """Predict every case of a split and write cases.csv and summary.json.
+    """Predict every case of a split and write cases.csv, summary.json, report.html.
 
     Args:
         model: A trained model.
         data: The data set, split as it was for the training.
-        out: Folder for the two files.
+        out: Folder for the files.
+        config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
+        tolerance: Distance up to which surfaces agree, in mm, or in pixels where
+            their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
 
     Raises:
@@ -55,72 +68,131 @@ def measure(
             "val), or keep some back before training: --data.test_split 0.2"
         )
     _check_classes(model, data)
-    measure_cases = _segmentation if model.spec.labels else _classification
-    return measure_cases(model, data, cases, out, on_case or _silent)
+    run = _Run(model, data, predictor_of(model), config, split, on_case or _silent)
+    if model.spec.labels:
+        return _segmentation(run, cases, out, tolerance=tolerance)
+    return _classification(run, cases, out)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A model at work on a split."""
+
+    model: Model
+    data: SegxDataModule
+    predictor: Predictor
+    config: FitConfig | None
+    split: SplitName
+    on_case: OnCase
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the numbers come about, once the engine has settled."""
+        sizes = ((name, len(cases)) for name, cases in self.data.splits.items())
+        return Provenance(
+            truth=str(self.data.layout.root),
+            prediction=str(self.model.source),
+            model_sha256=self.predictor.members.members[0].digest or None,
+            engine=self.predictor.members.about,
+            split=self.split,
+            splits=tuple(sizes),
+            config=self.config.model_dump(mode="json") if self.config else None,
+            versions=versions(),
+        )
+
+    @property
+    def look(self) -> Look:
+        """How the report shows images: on the scale that the model reads them with."""
+        spec = self.model.spec
+        return Look(spec.axis, spec.intensity.of_middle(spec.neighbours))
 
 
 def _segmentation(
-    model: Model,
-    data: SegxDataModule,
-    cases: Sequence[Case],
-    out: Path,
-    on_case: Callable[[int, int], None],
+    run: _Run, cases: Sequence[Case], out: Path, *, tolerance: float | None
 ) -> Summary:
-    predictor = predictor_of(model)
+    labels, axis = run.data.labels, run.model.spec.axis
+    if labels is None:
+        raise DataError(f"{run.data.layout.root} has no masks to measure against.")
     reader = CaseReader(
-        channels=data.survey.channels,
-        dtype=np.dtype(data.survey.dtype),
-        mask_values=data.survey.mask_values,
-        axis=model.spec.axis,
+        channels=run.data.survey.channels,
+        dtype=np.dtype(run.data.survey.dtype),
+        mask_values=run.data.survey.mask_values,
+        axis=axis,
     )
-    rows = []
-    for done, case in enumerate(cases, start=1):
+    spacings = [_spacing(case, axis=axis) for case in cases]
+    evaluation = MaskEvaluation(labels, unit=common_unit(spacings), tolerance=tolerance)
+    for done, (case, spacing_mm) in enumerate(
+        zip(cases, spacings, strict=True), start=1
+    ):
         truth = reader.mask(case)
-        if truth is None or data.labels is None:
+        if truth is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        predicted = predictor.predict(case.image)
-        counts = _count(truth, predicted, data.labels)
-        rows += case_rows(case.id, counts, patient=case.patient)
-        on_case(done, len(cases))
-    summary = summarise(rows)
-    write_cases(out / "cases.csv", rows)
-    write_summary(out / "summary.json", summary)
-    return summary
+        predicted = run.predictor.predict(
+            case.image, on_band=partial(_add_band, evaluation, truth)
+        )
+        evaluation.add(
+            case.id,
+            truth,
+            predicted,
+            patient=case.patient,
+            spacing_mm=spacing_mm,
+            image=case.image,
+        )
+        run.on_case(done, len(cases))
+    return evaluation.write(out, provenance=run.provenance, look=run.look)
 
 
-def _count(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
-) -> dict[str, Counts]:
-    """Counts of an image, or of all planes of a volume together."""
-    of_plane = 3 if labels.kind == "multilabel" else 2
-    if truth.shape != predicted.shape or truth.ndim == of_plane:
-        return count_overlap(truth, predicted, labels)
-    pairs = zip(truth, predicted, strict=True)
-    return sum_counts(count_overlap(*pair, labels) for pair in pairs)
+def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) -> None:
+    """Put the probabilities of a band beside the truth of its rows."""
+    of_plane = 3 if evaluation.labels.kind == "multilabel" else 2
+    plane = truth if truth.ndim == of_plane else truth[band.plane]
+    rows, cols = band.region.slices
+    evaluation.add_probabilities(plane[rows, cols], band.probabilities)
+
+
+def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:
+    with open_scan(case.image, axis=axis) as scan:
+        return spacing_of(scan)
 
 
 def _classification(
-    model: Model,
-    data: SegxDataModule,
-    cases: Sequence[Case],
-    out: Path,
-    on_case: Callable[[int, int], None],
+    run: _Run, cases: Sequence[Case], out: Path
 ) -> ClassificationSummary:
-    predictor = predictor_of(model)
-    classified = []
-    for done, case in enumerate(cases, start=1):
-        if case.label is None:
-            raise DataError(f"{case.image} has no label to measure against.")
-        probabilities = tuple(predictor.classify(case.image).astype(float).tolist())
-        classified.append(
-            ClassifiedCase(case.id, case.patient, case.label, probabilities)
-        )
-        on_case(done, len(cases))
-    names = data.class_names
-    summary = summarise_classified(classified, class_names=names)
-    write_classified(out / "cases.csv", classified, class_names=names)
+    names, others = run.data.class_names, run.data.splits.val
+    if run.split == "val":
+        others = ()  # thresholds are never chosen on the cases that they are judged on
+    total = len(cases) + len(others)
+    found = [
+        _classified(run, case, done=number, total=total)
+        for number, case in enumerate((*cases, *others), start=1)
+    ]
+    tested, chosen_on = found[: len(cases)], found[len(cases) :]
+    summary = summarise_classified(
+        tested,
+        class_names=names,
+        thresholds=choose_thresholds(chosen_on, class_names=names, chosen_on="val")
+        if chosen_on
+        else None,
+        provenance=run.provenance,
+    )
+    write_classified(out / "cases.csv", tested, class_names=names)
     write_classification_summary(out / "summary.json", summary)
+    write_classification_report(
+        out / "report.html",
+        summary,
+        tested,
+        images={case.id: case.image for case in cases},
+        look=run.look,
+    )
     return summary
+
+
+def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCase:
+    if case.label is None:
+        raise DataError(f"{case.image} has no label to measure against.")
+    probabilities = run.predictor.classify(case.image).astype(float).tolist()
+    run.on_case(done, total)
+    return ClassifiedCase(case.id, case.patient, case.label, tuple(probabilities))
 
 
 def _check_classes(model: Model, data: SegxDataModule) -> None:
