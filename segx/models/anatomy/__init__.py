@@ -11,12 +11,11 @@ from segx.models.anatomy.blocks import (
 from segx.models.anatomy.claims import claims_of
 from segx.models.anatomy.dissect import dissect
 from segx.models.anatomy.laws import Claim
-from segx.models.anatomy.paper import PAPER_SIZE, UNPADDED_STEM, with_classifier
+from segx.models.anatomy.paper import PAPER_SIZE, with_classifier
 from segx.models.anatomy.twin import standard_twin
 
 __all__ = [
     "PAPER_SIZE",
-    "UNPADDED_STEM",
     "Anatomy",
     "Block",
     "Claim",

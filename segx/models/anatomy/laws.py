@@ -18,7 +18,7 @@ class Claim:
         text: The sentence.
         expected: In words or numbers.
         found: Likewise.
-        source: Who says so; empty where it is a law of this package.
+        source: Where Chollet says so; empty where it is a law of this package.
     """
 
     text: str

@@ -6,7 +6,7 @@ from itertools import groupby
 from segx.models.anatomy.blocks import Anatomy, Block
 from segx.models.anatomy.laws import Claim, in_runs
 
-__all__ = ["PAPER_SIZE", "UNPADDED_STEM", "paper_claims", "with_classifier"]
+__all__ = ["PAPER_SIZE", "paper_claims", "with_classifier"]
 
 PAPER_SIZE = 299
 """Side of the images there, in pixels."""
@@ -15,9 +15,6 @@ _MODULES = 14
 
 _PARAMETERS = 22_855_952
 """Of three channels, with the classifier of ImageNet's 1000 classes."""
-
-UNPADDED_STEM = 147
-"""Side of what the first module gives there: (299 - 3) / 2 + 1, less 2."""
 
 _ENTRY = "relu sep norm relu sep norm pool"
 _MIDDLE = "relu sep norm relu sep norm relu sep norm"
@@ -55,8 +52,8 @@ def paper_claims(anatomy: Anatomy) -> Iterator[Claim]:
     """
     blocks = anatomy.blocks
     middle = anatomy.flows["middle"]
-    layers, section = str(len(anatomy.layers)), "Chollet 2017, section 3"
-    figure = "Chollet 2017, figure 5"
+    layers, section = str(len(anatomy.layers)), "section 3"
+    figure = "figure 5"
     yield Claim("36 convolutional layers, a separable one once", "36", layers, section)
     yield Claim("14 modules", str(_MODULES), str(len(blocks)), section)
     yield Claim(
@@ -88,13 +85,13 @@ def paper_claims(anatomy: Anatomy) -> Iterator[Claim]:
         "Nothing between a depthwise convolution and its pointwise one",
         "nothing",
         ", ".join(between) or "nothing",
-        "Chollet 2017, section 4.7",
+        "section 4.7",
     )
     yield Claim(
         "Parameters, of 3 channels and with a classifier of 1000 classes",
         f"{_PARAMETERS:,}",
         f"{with_classifier(anatomy):,}",
-        "Chollet 2017, table 3",
+        "table 3",
     )
 
 

@@ -36,8 +36,8 @@ def proved_skips(encoder: XceptionEncoder, spans: Sequence[Span]) -> list[bool]:
             continue
         _module(probe, span.branch[::-1]).register_forward_hook(_zeros)
         # What a lead made of the input is skipped in its place.
-        if made := span.skip or span.lead:
-            last = _module(probe, made[::-1])
+        if any(step.name for step in (*span.lead, *span.skip)):
+            last = _module(probe, (*span.lead, *span.skip)[::-1])
             last.register_forward_hook(_keeper_of_output(skips, index))
     generator = torch.Generator().manual_seed(0)
     shape = (1, encoder.in_channels, _SIDE, _SIDE)
