@@ -78,16 +78,18 @@ def layer_table(anatomy: Anatomy) -> Table:
 def in_short(anatomy: Anatomy) -> str:
     """What the table's words mean, and the whole in a few sentences."""
     times = anatomy.standard_macs / anatomy.macs
-    text = f"""\
-sep 3×3: each channel has a 3×3 filter of its own (groups = channels), then 1×1 mixes them.
-standard: GMACs with standard convolutions. ratio: counted, of the separable layers.
-theory: 1/N + 1/K², for N channels given and kernels of K×K.
-{anatomy.parameters:,} parameters; {with_classifier(anatomy):,} with 3 channels and a \
-classifier of 1000 classes.
-With standard convolutions {anatomy.standard_parameters:,}, and {times:.1f} times the MACs."""
+    whole = f"{with_classifier(anatomy):,} with 3 channels and 1000 classes"
+    standard = f"{anatomy.standard_parameters:,} with standard convolutions"
+    lines = [
+        "sep 3×3: each channel has its own 3×3 filter (groups = channels), then a 1×1.",
+        "standard: GMACs with standard convolutions. ratio: of separable to standard",
+        "layers, as counted; theory: 1/N + 1/K² for N channels given and K×K kernels.",
+        f"{anatomy.parameters:,} parameters; {whole};",
+        f"{standard}, which multiply {times:.1f} times as often.",
+    ]
     if anatomy.encoder == "legacy_xception":
-        return f"{text}\n{stem_note(anatomy)}"
-    return text
+        lines.append(stem_note(anatomy))
+    return "\n".join(lines)
 
 
 def claim_table(claims: Sequence[Claim]) -> Table:

@@ -144,6 +144,7 @@ class Block:
         number: Counted from 1.
         name: Where its modules are in the encoder.
         order: What is done, in order, the skip aside; a separable layer is one.
+        fork: How many of these are done before the skip forks off.
         layers: Its convolutional layers.
         skip: The way around; None: there is none.
         extent: Size of what it gives.
@@ -154,6 +155,7 @@ class Block:
     number: int
     name: str
     order: tuple[str, ...]
+    fork: int
     layers: tuple[Layer, ...]
     skip: Skip | None
     extent: Extent
@@ -279,6 +281,7 @@ def _likeness(block: Block) -> tuple[object, ...]:
     """All that is shown of a block but its number and names."""
     return (
         block.order,
+        block.fork,
         block.channels,
         str(block.skip),
         block.extent,

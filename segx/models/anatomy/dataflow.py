@@ -80,7 +80,7 @@ def _deepest(graph: Graph) -> Node:
     """The node of the last feature."""
     (features,) = next(node for node in graph.nodes if node.op == "output").args
     last: Any = features[-1]  # type: ignore[index]
-    return last  # type: ignore[no-any-return]
+    return last
 
 
 def _walk(node: Node, modules: dict[str, nn.Module]) -> list[Span]:

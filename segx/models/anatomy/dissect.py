@@ -38,10 +38,10 @@ def dissect(encoder: XceptionEncoder, size: int = 299) -> Anatomy:
     """
     if size < 1:
         raise ModelError(f"An image of {size} px given; a side has 1 px or more.")
-    spans = trace_spans(encoder)
-    own = _observe(encoder, size)
-    twin = standard_twin(encoder)
-    standard = _observe(twin, size)
+    shadow = copy.deepcopy(encoder).to("meta").eval()
+    spans = trace_spans(shadow)
+    twin = standard_twin(shadow)  # before the hooks, which a copy would share
+    own, standard = _observe(shadow, size), _observe(twin, size)
     proved = proved_skips(encoder, spans)
     blocks = [
         _block(encoder, span, number, own, standard, is_proved=is_proved)
@@ -70,11 +70,9 @@ class _Observed:
     features: list[Tensor]
 
 
-def _observe(encoder: XceptionEncoder, size: int) -> _Observed:
-    shadow = copy.deepcopy(encoder).to("meta").eval()
+def _observe(shadow: XceptionEncoder, size: int) -> _Observed:
     modules = dict(shadow.named_modules())
     extents: dict[str, Extent] = {}
-
     for name, module in modules.items():
         if is_leaf(module):
 
@@ -82,7 +80,7 @@ def _observe(encoder: XceptionEncoder, size: int) -> _Observed:
                 extents[name] = _extent(given)
 
             module.register_forward_hook(note)
-    image = torch.empty(1, encoder.in_channels, size, size, device="meta")
+    image = torch.empty(1, shadow.in_channels, size, size, device="meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         features = shadow(image)
     root = f"{type(shadow).__name__}."
@@ -113,6 +111,7 @@ def _block(
         number=number,
         name=_place([step.name for step in steps if step.kind == "convolution"]),
         order=_order(steps, layers),
+        fork=len(span.lead),
         layers=layers,
         skip=skip,
         extent=own.extents[next(s.name for s in reversed(steps) if s.name)],
@@ -173,7 +172,7 @@ def _convolution(name: str, seen: _Observed) -> Convolution:
 
 def _order(steps: tuple[Step, ...], layers: tuple[Layer, ...]) -> tuple[str, ...]:
     """The steps' kinds, what makes a separable layer told once."""
-    words = []
+    words: list[str] = []
     starts = {layer.spatial.name: layer for layer in layers}
     until = ""
     for step in steps:
