@@ -13,9 +13,6 @@ from segx.models.anatomy.words import (
 from segx.pages.anatomy_flow import flow_drawing
 from segx.pages.bars import bar_pairs
 from segx.pages.blocks import (
-    Block as PageBlock,
-)
-from segx.pages.blocks import (
     Cell,
     Chart,
     Charts,
@@ -84,7 +81,7 @@ def _failures(claims: Sequence[Claim]) -> list[Notice]:
     ]
 
 
-def _flow(anatomy: Anatomy) -> list[PageBlock]:
+def _flow(anatomy: Anatomy) -> list[Text | Charts]:
     charts = []
     given = f"image, {anatomy.size}×{anatomy.size}×{anatomy.in_channels}"
     for name, blocks in anatomy.flows.items():
@@ -117,7 +114,7 @@ def _flow_caption(name: str, blocks: Sequence[Block]) -> str:
     return f"{what} With branches at zero exactly the skip is left: {in_runs(proved)}."
 
 
-def _cost(anatomy: Anatomy) -> list[PageBlock]:
+def _cost(anatomy: Anatomy) -> list[Text | Charts | Table]:
     runs = [run for blocks in anatomy.flows.values() for run in folded(blocks)]
     gmacs = [
         (len(run) * run[0].macs / 1e9, len(run) * run[0].standard_macs / 1e9)

@@ -40,11 +40,6 @@ class Convolution:
     macs: int
 
     @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel has one filter of its own (a depth multiplier of 1)."""
-        return 1 < self.groups == self.in_channels == self.out_channels
-
-    @property
     def is_pointwise(self) -> bool:
         """Whether it looks at one pixel, and at all channels of it."""
         return self.kernel == self.groups == 1

@@ -2,19 +2,14 @@
 
 import copy
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from segx.errors import ModelError
-from segx.geometry import Extent
-from segx.models.anatomy.blocks import Anatomy, Block, Convolution, Layer, Skip
-from segx.models.anatomy.dataflow import Kind, Span, Step, is_leaf, trace_spans
+from segx.models.anatomy.blocks import Anatomy, Block, Layer, Skip
+from segx.models.anatomy.dataflow import Span, Step, trace_spans
+from segx.models.anatomy.observe import Observed, observe
 from segx.models.anatomy.proof import proved_skips
-from segx.models.anatomy.twin import separables, standard_twin
+from segx.models.anatomy.separable import Separable, separables
+from segx.models.anatomy.twin import standard_twin
 from segx.models.cost import count_parameters
 from segx.models.encoder import XceptionEncoder
 
@@ -40,11 +35,18 @@ def dissect(encoder: XceptionEncoder, size: int = 299) -> Anatomy:
         raise ModelError(f"An image of {size} px given; a side has 1 px or more.")
     shadow = copy.deepcopy(encoder).to("meta").eval()
     spans = trace_spans(shadow)
-    twin = standard_twin(shadow)  # before the hooks, which a copy would share
-    own, standard = _observe(shadow, size), _observe(twin, size)
+    twin = standard_twin(shadow)
+    own, standard = observe(shadow, size), observe(twin, size)
     proved = proved_skips(encoder, spans)
     blocks = [
-        _block(encoder, span, number, own, standard, is_proved=is_proved)
+        _block(
+            span,
+            _layers(span, separables(encoder, span), own, standard),
+            own,
+            standard,
+            number=number,
+            is_proved=is_proved,
+        )
         for number, (span, is_proved) in enumerate(zip(spans, proved, strict=True), 1)
     ]
     return Anatomy(
@@ -53,121 +55,59 @@ def dissect(encoder: XceptionEncoder, size: int = 299) -> Anatomy:
         output_stride=encoder.info.output_stride,
         size=size,
         blocks=tuple(blocks),
-        features=tuple((item.shape[1], _extent(item)) for item in own.features),
+        features=own.features,
         parameters=count_parameters(encoder),
         standard_parameters=count_parameters(twin),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Observed:
-    """What a run on an image without data showed, by the modules' paths."""
-
-    modules: Mapping[str, nn.Module]
-    extents: Mapping[str, Extent]
-    """Size of what each leaf gave."""
-    macs: Mapping[str, int]
-    features: list[Tensor]
-
-
-def _observe(shadow: XceptionEncoder, size: int) -> _Observed:
-    modules = dict(shadow.named_modules())
-    extents: dict[str, Extent] = {}
-    for name, module in modules.items():
-        if is_leaf(module):
-
-            def note(_: nn.Module, __: object, given: Tensor, name: str = name) -> None:
-                extents[name] = _extent(given)
-
-            module.register_forward_hook(note)
-    image = torch.empty(1, shadow.in_channels, size, size, device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        features = shadow(image)
-    root = f"{type(shadow).__name__}."
-    # A multiplication and an addition are two operations.
-    macs = {
-        name.removeprefix(root): sum(counts.values()) // 2
-        for name, counts in counter.get_flop_counts().items()
-    }
-    return _Observed(modules, extents, macs, features)
-
-
 def _block(
-    encoder: XceptionEncoder,
     span: Span,
-    number: int,
-    own: _Observed,
-    standard: _Observed,
+    layers: tuple[Layer, ...],
+    own: Observed,
+    standard: Observed,
     *,
+    number: int,
     is_proved: bool,
 ) -> Block:
-    layers = _layers(encoder, span, own, standard)
     steps = span.lead + span.branch
     skip = None
     if span.skip is not None:
-        skip = Skip(_convolutions(span.skip, own), is_proved)
-    names = {step.name for step in span.steps if step.name}
+        names = [step.name for step in span.skip if step.kind == "convolution"]
+        skip = Skip(tuple(map(own.convolution, names)), is_proved)
+    modules = {step.name for step in span.steps if step.name}
     return Block(
         number=number,
-        name=_place([step.name for step in steps if step.kind == "convolution"]),
+        name=_place([layer.spatial.name for layer in layers]),
         order=_order(steps, layers),
         fork=len(span.lead),
         layers=layers,
         skip=skip,
         extent=own.extents[next(s.name for s in reversed(steps) if s.name)],
-        parameters=sum(count_parameters(own.modules[name]) for name in names),
-        standard_parameters=sum(
-            count_parameters(standard.modules[name]) for name in names
-        ),
+        parameters=own.parameters(modules),
+        standard_parameters=standard.parameters(modules),
     )
 
 
 def _layers(
-    encoder: XceptionEncoder, span: Span, own: _Observed, standard: _Observed
+    span: Span, pairs: list[Separable], own: Observed, standard: Observed
 ) -> tuple[Layer, ...]:
     """The convolutional layers of a span, the parts of a separable one together."""
-    pairs = {
-        depthwise.name: (between, pointwise.name)
-        for depthwise, between, pointwise in separables(encoder, span)
-    }
-    second = {pointwise for _, pointwise in pairs.values()}
+    of_first = {pair.depthwise.name: pair for pair in pairs}
+    second = {pair.pointwise.name for pair in pairs}
     layers = []
     for step in (*span.lead, *span.branch):
         if step.kind != "convolution" or step.name in second:
             continue
-        spatial = _convolution(step.name, own)
-        if step.name in pairs:
-            between, name = pairs[step.name]
-            kinds: tuple[Kind, ...] = tuple(item.kind for item in between)
-            twin = _convolution(name, standard)
-            layers.append(Layer(spatial, _convolution(name, own), kinds, twin))
+        spatial = own.convolution(step.name)
+        if pair := of_first.get(step.name):
+            mixing = own.convolution(pair.pointwise.name)
+            between = tuple(item.kind for item in pair.between)
+            twin = standard.convolution(pair.pointwise.name)
+            layers.append(Layer(spatial, mixing, between, twin))
         else:
-            layers.append(Layer(spatial, None, (), _convolution(step.name, standard)))
+            layers.append(Layer(spatial, None, (), standard.convolution(step.name)))
     return tuple(layers)
-
-
-def _convolutions(steps: tuple[Step, ...], seen: _Observed) -> tuple[Convolution, ...]:
-    return tuple(
-        _convolution(step.name, seen) for step in steps if step.kind == "convolution"
-    )
-
-
-def _convolution(name: str, seen: _Observed) -> Convolution:
-    module = seen.modules[name]
-    if not isinstance(module, nn.Conv2d):
-        raise ModelError(f"{name} is a {type(module).__name__}, no convolution.")
-    return Convolution(
-        name=name,
-        kernel=module.kernel_size[0],
-        stride=module.stride[0],
-        dilation=module.dilation[0],
-        groups=module.groups,
-        in_channels=module.in_channels,
-        out_channels=module.out_channels,
-        extent=seen.extents[name],
-        parameters=count_parameters(module),
-        macs=seen.macs[name],
-    )
 
 
 def _order(steps: tuple[Step, ...], layers: tuple[Layer, ...]) -> tuple[str, ...]:
@@ -199,7 +139,3 @@ def _place(names: list[str]) -> str:
     """
     found = (re.match(r"body\.(blocks\.\d+|\w+)", name) for name in names)
     return ", ".join(dict.fromkeys(match[1] for match in found if match))
-
-
-def _extent(features: Tensor) -> Extent:
-    return Extent(*features.shape[-2:])

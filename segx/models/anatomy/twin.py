@@ -4,13 +4,11 @@ import copy
 
 from torch import nn
 
-from segx.models.anatomy.dataflow import Span, Step, trace_spans
+from segx.models.anatomy.dataflow import trace_spans
+from segx.models.anatomy.separable import separables
 from segx.models.encoder import XceptionEncoder
 
-__all__ = ["SeparableNames", "separables", "standard_twin"]
-
-SeparableNames = tuple[Step, tuple[Step, ...], Step]
-"""The depthwise convolution, what is done between, and the pointwise one."""
+__all__ = ["standard_twin"]
 
 
 def standard_twin(encoder: XceptionEncoder) -> XceptionEncoder:
@@ -24,30 +22,14 @@ def standard_twin(encoder: XceptionEncoder) -> XceptionEncoder:
     """
     twin = copy.deepcopy(encoder)
     for span in trace_spans(twin):
-        for depthwise, between, pointwise in separables(twin, span):
-            spatial = twin.get_submodule(depthwise.name)
-            mixing = twin.get_submodule(pointwise.name)
+        for found in separables(twin, span):
+            spatial = twin.get_submodule(found.depthwise.name)
+            mixing = twin.get_submodule(found.pointwise.name)
             if isinstance(spatial, nn.Conv2d) and isinstance(mixing, nn.Conv2d):
-                _set(twin, pointwise.name, _standard(spatial, mixing))
-            for step in (depthwise, *between):
+                _set(twin, found.pointwise.name, _standard(spatial, mixing))
+            for step in (found.depthwise, *found.between):
                 _set(twin, step.name, nn.Identity())
     return twin
-
-
-def separables(encoder: XceptionEncoder, span: Span) -> list[SeparableNames]:
-    """Depthwise convolutions of a span, each with the pointwise one that follows it."""
-    found = []
-    steps = [*span.lead, *span.branch]
-    for start, step in enumerate(steps):
-        if not _is_depthwise(encoder, step):
-            continue
-        rest = steps[start + 1 :]
-        end = next((i for i, s in enumerate(rest) if s.kind == "convolution"), None)
-        between = tuple(rest[:end])
-        is_plain = all(item.kind in {"norm", "relu"} for item in between)
-        if end is not None and is_plain and _is_pointwise(encoder, rest[end]):
-            found.append((step, between, rest[end]))
-    return found
 
 
 def _standard(spatial: nn.Conv2d, mixing: nn.Conv2d) -> nn.Conv2d:
@@ -62,24 +44,6 @@ def _standard(spatial: nn.Conv2d, mixing: nn.Conv2d) -> nn.Conv2d:
         bias=mixing.bias is not None,
         device=mixing.weight.device,
         dtype=mixing.weight.dtype,
-    )
-
-
-def _is_depthwise(encoder: XceptionEncoder, step: Step) -> bool:
-    module = encoder.get_submodule(step.name)
-    return (
-        isinstance(module, nn.Conv2d)
-        and 1 < module.groups == module.in_channels == module.out_channels
-    )
-
-
-def _is_pointwise(encoder: XceptionEncoder, step: Step) -> bool:
-    module = encoder.get_submodule(step.name)
-    return (
-        isinstance(module, nn.Conv2d)
-        and module.kernel_size == (1, 1)
-        and module.stride == (1, 1)
-        and module.groups == 1
     )
 
 

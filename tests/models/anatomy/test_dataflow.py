@@ -40,6 +40,7 @@ def kinds(encoder: XceptionEncoder) -> list[tuple[list[str], list[str] | None]]:
 
 def test_a_sum_of_two_ways_is_a_block_with_a_skip() -> None:
     assert [skip for _, skip in kinds(Toy("identity"))] == [None, []]
+    assert [skip for _, skip in kinds(Toy("projection"))] == [None, ["c"]]
     assert [skip for _, skip in kinds(Toy("plain"))] == [None]
     assert kinds(Toy("plain"))[0][0] == ["convolution", "convolution", "relu"]
 
