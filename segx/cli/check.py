@@ -33,16 +33,24 @@ def run(argv: list[str]) -> int:
     )
     arguments = parser.parse_args(argv)
     # Imported here, after wrong use has been refused.
+    from segx.data.digests import image_digests
+    from segx.data.examine import classes_held
     from segx.data.layouts import guess_task, read_layout
-    from segx.data.splits import identical_files, split
-    from segx.data.survey import survey
+    from segx.data.splits import split
+    from segx.data.survey import look_through, survey
 
     data = DataConfig(root=arguments.root, manifest=arguments.manifest)
     task = arguments.task or guess_task(data)
     layout = read_layout(data, task=task)
-    same = identical_files(layout.cases)
-    splits = split(layout, data, seed=arguments.seed, same=same)
-    found = survey(layout, data, task=task, splits=splits)
+    examined = look_through(layout, data)
+    splits = split(
+        layout,
+        data,
+        seed=arguments.seed,
+        digests=image_digests(layout.cases),
+        traits=classes_held(examined),
+    )
+    found = survey(layout, data, task=task, splits=splits, examined=examined)
     _show(layout, splits, found)
     return 0
 

@@ -23,13 +23,16 @@ from segx.data.dataset import (
     WholeCases,
     collate,
 )
+from segx.data.digests import image_digests
+from segx.data.examine import classes_held
 from segx.data.layouts import read_layout
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
 from segx.data.sampler import EpochSampler
-from segx.data.splits import identical_files, split, write_splits
+from segx.data.splits import split
+from segx.data.splits_file import check_splits, write_splits
 from segx.data.store import CaseStore
-from segx.data.survey import survey
+from segx.data.survey import look_through, survey
 from segx.errors import DataError
 from segx.geometry import Extent
 from segx.models.encoder import encoder_normalisation
@@ -89,9 +92,17 @@ class SegxDataModule(pl.LightningDataModule):
         super().__init__()
         self._data, self._task, self._seed = data, task, seed
         self.layout = read_layout(data, task=task)
-        same = identical_files(self.layout.cases)
-        self.splits = split(self.layout, data, seed=seed, same=same)
-        self.survey = survey(self.layout, data, task=task, splits=self.splits)
+        examined = look_through(self.layout, data)
+        self.splits = split(
+            self.layout,
+            data,
+            seed=seed,
+            digests=image_digests(self.layout.cases),
+            traits=classes_held(examined),
+        )
+        self.survey = survey(
+            self.layout, data, task=task, splits=self.splits, examined=examined
+        )
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_names = self._class_names()
@@ -145,7 +156,15 @@ class SegxDataModule(pl.LightningDataModule):
 
     def write_splits(self, path: Path) -> None:
         """Write down which case stands in which split, as CSV."""
-        write_splits(path, self.splits)
+        write_splits(path, self.splits, root=self.layout.root)
+
+    def check_splits(self, path: Path) -> None:
+        """Refuse a data set that has changed since `write_splits` wrote this file.
+
+        Raises:
+            DefectsError: With each change.
+        """
+        check_splits(path, self.splits, root=self.layout.root)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of crops; Lightning tells the sampler the epoch."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ from segx.data.defects import Defect
 from segx.data.mask_values import MOST_STORED
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
-from segx.scans import match_channels, open_scan
+from segx.scans import match_channels, open_channels
 from segx.scans.intensity import SCAN_PIXELS
 from segx.scans.sampling import spread_pixels
 
-__all__ = ["CaseFacts", "Examined", "examine"]
+__all__ = ["CaseFacts", "Examined", "classes_held", "examine"]
 
 _SAMPLED_PIXELS = 4096
 
@@ -90,8 +90,8 @@ def examine(
             always have to be.
     """
     defects: list[Defect] = []
-    image = _read(case.image, defects, as_mask=False, axis=axis)
-    masks = [_read(path, defects, as_mask=True, axis=axis) for path in case.masks]
+    image = _read(case.images, defects, as_mask=False, axis=axis)
+    masks = [_read((path,), defects, as_mask=True, axis=axis) for path in case.masks]
     values = []
     for path, mask in zip(case.masks, masks, strict=True):
         if mask is not None and image is not None and mask.shape[:3] != image.shape[:3]:
@@ -120,16 +120,37 @@ def examine(
     )
 
 
+def classes_held(
+    examined: Iterable[Examined],
+) -> dict[str, frozenset[tuple[int, int]]]:
+    """Which foreground values the masks of each case hold, for drawing splits.
+
+    Returns:
+        By case id, pairs of a mask's number (of multilabel masks, the class) and a
+        stored value; cases that can't be read are left out.
+    """
+    return {
+        item.facts.case.id: frozenset(
+            (number, value)
+            for number, counts in enumerate(item.facts.values)
+            for value in counts
+            if value > 0
+        )
+        for item in examined
+        if item.facts is not None
+    }
+
+
 def _read(
-    path: Path, defects: list[Defect], *, as_mask: bool, axis: int
+    paths: tuple[Path, ...], defects: list[Defect], *, as_mask: bool, axis: int
 ) -> _Stored | None:
-    """All of a file, or a defect."""
+    """All of the files of an image or of a mask, or a defect."""
     try:
-        with open_scan(path, as_mask=as_mask, axis=axis) as scan:
+        with open_channels(paths, as_mask=as_mask, axis=axis) as scan:
             planes = [scan.read_all(plane=plane) for plane in range(scan.planes)]
             return _Stored(tuple(planes), scan.space)
     except ScanError as error:
-        defects.append(Defect(path, str(error)))
+        defects.append(Defect(paths[0], str(error)))
         return None
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from segx.config import DataConfig
 from segx.data.case import Case, Layout, SplitName, Task
 from segx.data.defects import Defect, DefectsError, plural
-from segx.data.examine import CaseFacts, examine
+from segx.data.examine import CaseFacts, Examined, examine
 from segx.data.mask_values import FoundValue, MaskValues, explain_values
 from segx.data.splits import Splits
 from segx.errors import DataError
@@ -25,7 +25,7 @@ from segx.labels import Labels
 from segx.scans import Intensity, match_channels
 from segx.scans.intensity import ScanScale, measured_range
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "look_through", "survey"]
 
 logger = logging.getLogger(__name__)
 
@@ -103,10 +103,33 @@ class Survey:
         )
 
 
+def look_through(layout: Layout, data: DataConfig) -> list[Examined]:
+    """Read every image and mask once.
+
+    Args:
+        layout: The cases.
+        data: Gives `channels`, `axis` and `intensity`.
+    """
+    data = layout.completed(data)
+    look = partial(
+        examine,
+        channels=None if data.channels == "auto" else data.channels,
+        axis=data.axis,
+        measured=data.intensity not in {"auto", "range"},
+    )
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        return list(pool.map(look, layout.cases))
+
+
 def survey(
-    layout: Layout, data: DataConfig, *, task: Task, splits: Splits | None = None
+    layout: Layout,
+    data: DataConfig,
+    *,
+    task: Task,
+    splits: Splits | None = None,
+    examined: Sequence[Examined] | None = None,
 ) -> Survey:
-    """Read every image and mask once, and agree on what they mean.
+    """Agree on what all images and masks mean.
 
     Args:
         layout: The cases.
@@ -114,20 +137,15 @@ def survey(
         task: Masks are read for segmentation only.
         splits: Tells the training cases, whose pixels alone set the intensity scale;
             by default all cases that the layout puts in no other split.
+        examined: What `look_through` found; None looks now.
 
     Raises:
         DefectsError: With every file that can't be read or doesn't fit the others.
         DataError: If mask values can't be told what they mean.
     """
+    data = layout.completed(data)
     wanted = None if data.channels == "auto" else data.channels
-    look = partial(
-        examine,
-        channels=wanted,
-        axis=data.axis,
-        measured=data.intensity not in {"auto", "range"},
-    )
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        examined = list(pool.map(look, layout.cases))
+    examined = look_through(layout, data) if examined is None else examined
     facts = [item.facts for item in examined if item.facts is not None]
     defects = [defect for item in examined for defect in item.defects]
     channels = wanted or _common_channels(facts, defects)
