@@ -113,6 +113,7 @@ def _start(config: FitConfig, whole: RunFolder) -> None:
     """Make the folder, or make sure that it is the same cross-validation."""
     if not whole.config_file.is_file():
         whole.create()
+        whole.checkpoints.rmdir()  # each fold has its own
         whole.write_config(config)
         return
     old = whole.read_config().model_dump(mode="json")
@@ -175,8 +176,9 @@ def _adopt(config: FitConfig, runs: list[RunFolder], folder: Path) -> Choice | N
     choice = choose_cleaning(
         read_trials(_trials(run) for run in runs), seed=config.seed
     )
-    for run in runs if choice.trial else ():
-        _set_cleaning(run, choice.cleaning)
+    for run in runs:
+        if run.read_config().inference.cleaning != choice.cleaning:
+            _set_cleaning(run, choice.cleaning)
     choice.write(folder / "cleaning.json")
     return choice
 

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,11 +13,15 @@ import torch
 from PIL import Image
 
 import segx
+from segx.artifact import load_model
 from segx.cli.main import main
+from segx.config import CleaningConfig, FitConfig
 from segx.data.splits_file import join_folds
 from segx.training import crossval
 from segx.training.run import RunFolder
 from tests.phantoms import write_classes, write_discs
+
+pytestmark = pytest.mark.slow  # two trainings, however small
 
 SMALL = [
     *("--data.batch_size", "2", "--data.steps_per_epoch", "2", "--data.workers", "0"),
@@ -106,7 +111,7 @@ def test_finished_folds_are_left_and_interrupted_ones_go_on(
     resumed: list[tuple[str, bool]] = []
     fit = crossval.fit
 
-    def watched(config, run, **options):
+    def watched(config: FitConfig, run: RunFolder, **options: Any) -> None:
         resumed.append((run.path.name, options.get("resume", False)))
         fit(config, run, **options)
 
@@ -152,9 +157,6 @@ def test_a_data_set_that_changed_is_refused(
 def test_an_adopted_cleaning_is_part_of_each_fold(
     crossed: Path, tmp_path: Path
 ) -> None:
-    from segx.artifact import load_model
-    from segx.config import CleaningConfig
-
     run = RunFolder(Path(shutil.copytree(crossed / "fold0", tmp_path / "fold0")))
     before = load_model(run.path)
     crossval._set_cleaning(run, CleaningConfig(largest=True))
