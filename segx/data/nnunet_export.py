@@ -67,9 +67,8 @@ def write_nnunet(
         raise DataError(
             f"{layout.root} has {what}; nnU-Net's data sets hold one class a pixel."
         )
-    writer: _Writer = _Pictures(layout, survey, values)
-    if any(suffix_of(case.image) in _VOLUMES for case in layout.cases):
-        writer = _Volumes(layout, survey, values)
+    is_volume = suffix_of(layout.cases[0].image) in _VOLUMES
+    writer = (_Volumes if is_volume else _Pictures)(layout, survey, values)
     with replacing_folder(folder) as new:
         for done, case in enumerate(layout.cases, start=1):
             place = "Ts" if case.split == "test" else "Tr"
