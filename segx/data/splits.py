@@ -188,43 +188,9 @@ def _with_labels(cases: Iterable[Case], traits: Traits) -> Traits:
     """The classes of each case's mask, and its label."""
     found: dict[str, frozenset[Hashable]] = {}
     for case in cases:
-        label = set() if case.label is None else {("label", case.label)}
-        found[case.id] = traits.get(case.id, frozenset()) | label
+        held = traits.get(case.id, frozenset())
+        found[case.id] = held if case.label is None else held | {("label", case.label)}
     return found
-
-
-def _check_shares(data: DataConfig) -> None:
-    """Refuse to draw everything away."""
-    if data.validation_split + data.test_split >= 1:
-        raise DataError(
-            f"data.validation_split {data.validation_split:g} and data.test_split "
-            f"{data.test_split:g} leave nothing to train on. Take less than 1 together."
-        )
-
-
-def _given(
-    layout: Layout, digests: Mapping[str, str]
-) -> tuple[list[Group], list[Group], list[Group]]:
-    """Training, validation and test as the data set itself has them."""
-    chosen: dict[SplitName, list[Group]] = {"train": [], "val": [], "test": []}
-    for group in _groups(layout, identical_cases(digests)):
-        chosen[group[0].split or "train"].append(group)
-    if not chosen["train"]:
-        raise DataError(f"{layout.root} has no training cases. Put some in train/.")
-    return chosen["train"], chosen["val"], chosen["test"]
-
-
-def _with_labels(cases: Iterable[Case], traits: Traits) -> Traits:
-    """The classes of each case's mask, and its label."""
-    labels = {
-        case.id: frozenset[Hashable]()
-        if case.label is None
-        else {("label", case.label)}
-        for case in cases
-    }
-    return {
-        name: traits.get(name, frozenset()) | label for name, label in labels.items()
-    }
 
 
 def _groups(layout: Layout, same: Iterable[Sequence[str]]) -> list[Group]:
