@@ -194,8 +194,8 @@ def _with_labels(cases: Iterable[Case], traits: Traits) -> Traits:
     """The classes of each case's mask, and its label."""
     found: dict[str, frozenset[Hashable]] = {}
     for case in cases:
-        label = set() if case.label is None else {("label", case.label)}
-        found[case.id] = traits.get(case.id, frozenset()) | label
+        held = traits.get(case.id, frozenset())
+        found[case.id] = held if case.label is None else held | {("label", case.label)}
     return found
 
 

@@ -56,7 +56,10 @@ def read_splits(path: Path, layout: Layout) -> Splits:
                 "set that the run was trained on."
             )
         stood[rows[case.id][2]].append(case)
-    return Splits(*(tuple(stood[name]) for name in ("train", "val", "test", _APART)))
+    train, val, test, apart = (
+        tuple(stood[name]) for name in ("train", "val", "test", _APART)
+    )
+    return Splits(train, val, test, apart)
 
 
 def join_folds(folds: Sequence[Path], path: Path) -> None:

@@ -138,9 +138,10 @@ def _strata(cases: Sequence[Case], count: int, traits: Traits) -> list[int]:
     def rarest(item: frozenset[Hashable]) -> frozenset[Hashable]:
         return frozenset(sorted(item, key=lambda trait: (often[trait], str(trait)))[:1])
 
-    for reduced in (rarest, lambda _: frozenset()):
-        cases_of = Counter(held)
-        held = [item if cases_of[item] >= count else reduced(item) for item in held]
+    cases_of = Counter(held)
+    held = [item if cases_of[item] >= count else rarest(item) for item in held]
+    cases_of = Counter(held)
+    held = [item if cases_of[item] >= count else frozenset() for item in held]
     if max(Counter(held).values()) < count:
         return [0] * len(held)
     number = {item: index for index, item in enumerate(dict.fromkeys(held))}

@@ -141,8 +141,8 @@ class Gain:
         lower: float,
     ) -> Self:
         """From the Dice of each case."""
-        means = (defined_mean(values.tolist()) for values in (before, after))
-        return cls(trial, class_name, *means, lower=lower)
+        means = [defined_mean(values.tolist()) for values in (before, after)]
+        return cls(trial, class_name, means[0], means[1], lower)
 
     @property
     def gain(self) -> float:
