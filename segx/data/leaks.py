@@ -74,6 +74,8 @@ def find_similar(
 ) -> None:
     """Images that look alike without being the same file; one finding an image.
 
+    Images of one patient may do so: they are kept together anyway.
+
     Args:
         facts: The cases that could be read.
         split_of: The split of each case, given or drawn.
@@ -81,12 +83,15 @@ def find_similar(
         found: Where it is written down.
     """
     known = {name: number for number, ids in enumerate(same) for name in ids}
-    images = {item.case.id: item.case.image for item in facts}
+    cases = {item.case.id: item.case for item in facts}
     nearest: dict[tuple[str, Code], LookAlike] = {}
     signatures = {item.case.id: item.signature for item in facts}
     for pair in look_alikes({k: v for k, v in signatures.items() if v is not None}):
         one, two = pair.first, pair.second
-        if one in known and known[one] == known.get(two):
+        patients = cases[one].patient, cases[two].patient
+        is_one_patient = patients[0] is not None and patients[0] == patients[1]
+        is_one_file = one in known and known[one] == known.get(two)
+        if is_one_patient or is_one_file:
             continue
         is_leak = split_of[one] != split_of[two]
         judged = one if is_leak and split_of[two] == "train" else two
@@ -97,8 +102,8 @@ def find_similar(
         other = pair.first if name == pair.second else pair.second
         found.add(
             code,
-            images[name],
-            f"looks like {images[other]} ({plural(pair.bits, 'bit')} of 255 differ)",
+            cases[name].image,
+            f"looks like {cases[other].image} ({plural(pair.bits, 'bit')} of 255 differ)",
             expected="pictures of different things",
             fix="If both show the same, keep them in one split, as a patient column "
             "does, or keep one of them.",

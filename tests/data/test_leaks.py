@@ -90,3 +90,7 @@ def test_a_look_alike_names_its_nearest_and_identical_files_are_no_news() -> Non
         (Code.SIMILAR_LEAK, "c"),
     }
     assert told[Code.SIMILAR_LEAK, "c"].startswith("looks like b.png (2 bits")
+    of_one = [replace(i, case=replace(i.case, patient="p")) for i in items]
+    found = Findings()
+    find_similar(of_one, places, [], found)
+    assert found.findings == []
