@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from segx.data.alike import LookAlike, look_alikes
 from segx.data.case import Case, SplitName
-from segx.data.defects import Code, Findings, plural
+from segx.data.defects import Code, Findings
 from segx.data.examine import CaseFacts
 
 __all__ = ["find_identical", "find_patient_leaks", "find_similar"]
+
+_JUDGED: Mapping[SplitName | None, int] = {None: 0, "train": 0, "val": 1, "test": 2}
+"""Of a leak, the image that is judged is named, not the one that is learnt."""
 
 
 def find_patient_leaks(cases: Iterable[Case], found: Findings) -> None:
@@ -43,8 +46,9 @@ def find_identical(
     for ids in same:
         group = [by_id[name] for name in ids]
         splits = {case.split for case in group if case.split is not None}
-        # Of a leak, the image that is judged is named, not the one that is learnt.
-        first, *others = sorted(group, key=lambda case: case.split == "train")
+        first, *others = sorted(
+            group, key=lambda case: _JUDGED[case.split], reverse=True
+        )
         names = ", ".join(str(case.image) for case in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         found.add(
@@ -94,7 +98,8 @@ def find_similar(
         if is_one_patient or is_one_file:
             continue
         is_leak = split_of[one] != split_of[two]
-        judged = one if is_leak and split_of[two] == "train" else two
+        # max() keeps the first of equals.
+        judged = max(two, one, key=lambda name: _JUDGED[split_of[name]])
         key = judged, Code.SIMILAR_LEAK if is_leak else Code.SIMILAR_IMAGES
         if key not in nearest or pair.bits < nearest[key].bits:
             nearest[key] = pair
@@ -103,7 +108,7 @@ def find_similar(
         found.add(
             code,
             cases[name].image,
-            f"looks like {cases[other].image} ({plural(pair.bits, 'bit')} of 255 differ)",
+            f"looks like {cases[other].image}: {pair.bits} of 255 bits differ",
             expected="pictures of different things",
             fix="If both show the same, keep them in one split, as a patient column "
             "does, or keep one of them.",
