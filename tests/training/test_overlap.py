@@ -26,7 +26,7 @@ def test_an_image_in_training_and_test_under_another_name(
     for kind in ("images", "masks"):
         copy = data / "test" / kind / "new.png"
         shutil.copyfile(data / "train" / kind / "train3.png", copy)
-    assert "new in test, train3 in train" in refusal(data, tmp_path, capsys)
+    assert "new is in test, train3 is in train" in refusal(data, tmp_path, capsys)
 
 
 def test_a_patient_in_training_and_test(
@@ -35,7 +35,7 @@ def test_a_patient_in_training_and_test(
     data = write_discs(tmp_path / "data")
     pattern = ["--data.patient_pattern", r"n?t?(\d)\.png"]
     message = refusal(data, tmp_path, capsys, *pattern)
-    assert "test0 in test, train0 in train" in message
+    assert "test0 is in test, train0 is in train" in message
     assert "6 defects" in message
 
 
