@@ -82,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         "predicted again.",
     )
     parser.add_argument(
-        "model", help="a run folder, a .ckpt, a model folder or an .onnx"
+        "model",
+        help="a run folder, a folder of folds, a .ckpt, a model folder or an .onnx",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="scans, folders"
