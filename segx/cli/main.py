@@ -18,6 +18,8 @@ COMMANDS = {
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
     "cv": ("cv", "cross-validate: segx cv -c unet --data.root DIR --folds 5"),
     "test": ("test", "measure a trained model on the test cases"),
+    "evaluate": ("evaluate", "measure masks of any tool: segx evaluate TRUTH MASKS"),
+    "compare": ("compare", "two models on the same cases, with intervals"),
     "predict": (
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",

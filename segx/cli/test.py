@@ -5,24 +5,16 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from segx.cli.console import console, messages
-from segx.cli.results import result_table
+from segx.cli.console import messages
+from segx.cli.measures import add_measures, show_summary
 from segx.errors import ConfigError
 
 __all__ = ["run"]
 
 
 def run(argv: list[str]) -> int:
-    """Measure a run on its data set, write RUN/test/ and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="segx test",
-        description="Predict the test cases of a run's data set as whole scans, and "
-        "measure.",
-    )
-    parser.add_argument("run", type=Path, help="a run folder, or a folder of folds")
-    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
-    parser.add_argument("--data", type=Path, help="another folder with the same layout")
-    arguments = parser.parse_args(argv)
+    """Measure a run on its data set, write RUN/test/ and print the tables."""
+    arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.data.datamodule import SegxDataModule
     from segx.data.splits_file import refuse_trained_images
@@ -33,6 +25,13 @@ def run(argv: list[str]) -> int:
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
+    if config.task == "classification" and (
+        arguments.tolerance is not None or arguments.policy != "segx"
+    ):
+        raise ConfigError(
+            f"--tolerance and --policy are about masks, but {arguments.run} classifies "
+            "whole images. Leave them out."
+        )
     is_one_run = runs_of(arguments.run) == [arguments.run]
     if arguments.split != "test" and not is_one_run:
         raise ConfigError(
@@ -55,13 +54,30 @@ def run(argv: list[str]) -> int:
             predictor,
             data,
             out,
+            config=config,
             split=arguments.split,
+            tolerance=arguments.tolerance,
             on_case=lambda done, total: progress.update(
                 bar, completed=done, total=total
             ),
         )
-    console.print(
-        result_table(summary, title=f"{folder.path.name}: {arguments.split} cases")
+    show_summary(
+        summary,
+        out,
+        title=f"{folder.path.name}: {arguments.split} cases",
+        policy=arguments.policy,
     )
-    console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segx test",
+        description="Predict the test cases of a run's data set as whole scans, and "
+        "measure.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder, or a folder of folds")
+    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
+    parser.add_argument("--data", type=Path, help="another folder with the same layout")
+    add_measures(parser)
+    return parser

@@ -1,32 +1,37 @@
 """Measure a trained model on whole cases, predicted exactly as `segx predict` does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.artifact import Model
+from segx.config import FitConfig
 from segx.data.case import Case, SplitName
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
-from segx.evaluation.cases import case_rows, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
     ClassifiedCase,
+    choose_thresholds,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
-from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.evaluation.classified_file import write_classified
+from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
+from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.summary import Summary
+from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
-from segx.inference.predictor import Predictor
-from segx.labels import Labels
-from segx.metrics.overlap import Counts, count_overlap, sum_counts
+from segx.inference.predictor import Band, Predictor
+from segx.scans.files import open_scan
 
 __all__ = ["OnMask", "measure"]
 
+OnCase = Callable[[int, int], None]
 OnMask = Callable[[Case, NDArray[np.uint8], NDArray[np.uint8]], None]
 
 
@@ -35,8 +40,10 @@ def measure(
     data: SegxDataModule,
     out: Path,
     *,
+    config: FitConfig | None = None,
     split: SplitName = "test",
-    on_case: Callable[[int, int], None] | None = None,
+    tolerance: float | None = None,
+    on_case: OnCase | None = None,
     on_mask: OnMask | None = None,
 ) -> Summary | ClassificationSummary:
     """Predict every case of a split and write cases.csv and summary.json.
@@ -45,7 +52,10 @@ def measure(
         model: A trained model, or a predictor of one or several.
         data: The data set, split as it was for the training.
         out: Folder for the two files.
+        config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
+        tolerance: Distance up to which surfaces agree, in mm, or in pixels where
+            their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
         on_mask: Called with each case, its true mask and the one predicted.
 
@@ -59,82 +69,126 @@ def measure(
             f"{data.layout.root} has no {split} cases. Measure on others (--split "
             "val), or keep some back before training: --data.test_split 0.2"
         )
-    _check_classes(model, data)
     predictor = model if isinstance(model, Predictor) else predictor_of(model)
-    on_case = on_case or _silent
-    if predictor.spec.labels is None:
-        return _classification(predictor, data, cases, out, on_case)
-    return _segmentation(predictor, data, cases, out, on_case, on_mask=on_mask)
+    _check_classes(predictor, data)
+    run = _Run(predictor, data, config, split, on_case or _silent)
+    if predictor.spec.labels:
+        return _segmentation(run, cases, out, tolerance=tolerance, on_mask=on_mask)
+    return _classification(run, cases, out)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A model at work on a split."""
+
+    predictor: Predictor
+    data: SegxDataModule
+    config: FitConfig | None
+    split: SplitName
+    on_case: OnCase
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the numbers come about, once the engine has settled."""
+        members = self.predictor.members.members
+        sizes = ((name, len(cases)) for name, cases in self.data.splits.items())
+        return Provenance(
+            truth=str(self.data.layout.root),
+            prediction=", ".join(str(member.source) for member in members),
+            model_sha256=", ".join(member.digest for member in members) or None,
+            engine=self.predictor.members.about,
+            split=self.split,
+            splits=tuple(sizes),
+            config=self.config.model_dump(mode="json") if self.config else None,
+            versions=versions(),
+        )
 
 
 def _segmentation(
-    predictor: Predictor,
-    data: SegxDataModule,
+    run: _Run,
     cases: Sequence[Case],
     out: Path,
-    on_case: Callable[[int, int], None],
     *,
+    tolerance: float | None,
     on_mask: OnMask | None,
 ) -> Summary:
+    labels, axis = run.data.labels, run.predictor.spec.axis
+    if labels is None:
+        raise DataError(f"{run.data.layout.root} has no masks to measure against.")
     reader = CaseReader(
-        channels=data.survey.channels,
-        dtype=np.dtype(data.survey.dtype),
-        mask_values=data.survey.mask_values,
-        axis=predictor.spec.axis,
+        channels=run.data.survey.channels,
+        dtype=np.dtype(run.data.survey.dtype),
+        mask_values=run.data.survey.mask_values,
+        axis=axis,
     )
-    rows = []
-    for done, case in enumerate(cases, start=1):
+    spacings = [_spacing(case, axis=axis) for case in cases]
+    evaluation = MaskEvaluation(labels, unit=common_unit(spacings), tolerance=tolerance)
+    for done, (case, spacing_mm) in enumerate(
+        zip(cases, spacings, strict=True), start=1
+    ):
         truth = reader.mask(case)
-        if truth is None or data.labels is None:
+        if truth is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        predicted = predictor.predict(case.images)
+        predicted = run.predictor.predict(
+            case.images, on_band=partial(_add_band, evaluation, truth)
+        )
         if on_mask is not None:
             on_mask(case, truth, predicted)
-        counts = _count(truth, predicted, data.labels)
-        rows += case_rows(case.id, counts, patient=case.patient)
-        on_case(done, len(cases))
-    summary = summarise(rows)
-    write_cases(out / "cases.csv", rows)
-    write_summary(out / "summary.json", summary)
-    return summary
+        evaluation.add(
+            case.id, truth, predicted, patient=case.patient, spacing_mm=spacing_mm
+        )
+        run.on_case(done, len(cases))
+    return evaluation.write(out, provenance=run.provenance)
 
 
-def _count(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
-) -> dict[str, Counts]:
-    """Counts of an image, or of all planes of a volume together."""
-    of_plane = 3 if labels.kind == "multilabel" else 2
-    if truth.shape != predicted.shape or truth.ndim == of_plane:
-        return count_overlap(truth, predicted, labels)
-    pairs = zip(truth, predicted, strict=True)
-    return sum_counts(count_overlap(*pair, labels) for pair in pairs)
+def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) -> None:
+    """Put the probabilities of a band beside the truth of its rows."""
+    of_plane = 3 if evaluation.labels.kind == "multilabel" else 2
+    plane = truth if truth.ndim == of_plane else truth[band.plane]
+    rows, cols = band.region.slices
+    evaluation.add_probabilities(plane[rows, cols], band.probabilities)
+
+
+def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:
+    with open_scan(case.image, axis=axis) as scan:
+        return spacing_of(scan)
 
 
 def _classification(
-    predictor: Predictor,
-    data: SegxDataModule,
-    cases: Sequence[Case],
-    out: Path,
-    on_case: Callable[[int, int], None],
+    run: _Run, cases: Sequence[Case], out: Path
 ) -> ClassificationSummary:
-    classified = []
-    for done, case in enumerate(cases, start=1):
-        if case.label is None:
-            raise DataError(f"{case.image} has no label to measure against.")
-        probabilities = tuple(predictor.classify(case.images).astype(float).tolist())
-        classified.append(
-            ClassifiedCase(case.id, case.patient, case.label, probabilities)
-        )
-        on_case(done, len(cases))
-    names = data.class_names
-    summary = summarise_classified(classified, class_names=names)
-    write_classified(out / "cases.csv", classified, class_names=names)
+    names, others = run.data.class_names, run.data.splits.val
+    if run.split == "val":
+        others = ()  # thresholds are never chosen on the cases that they are judged on
+    total = len(cases) + len(others)
+    found = [
+        _classified(run, case, done=number, total=total)
+        for number, case in enumerate((*cases, *others), start=1)
+    ]
+    tested, chosen_on = found[: len(cases)], found[len(cases) :]
+    summary = summarise_classified(
+        tested,
+        class_names=names,
+        thresholds=choose_thresholds(chosen_on, class_names=names, chosen_on="val")
+        if chosen_on
+        else None,
+        provenance=run.provenance,
+    )
+    write_classified(out / "cases.csv", tested, class_names=names)
     write_classification_summary(out / "summary.json", summary)
     return summary
 
 
-def _check_classes(model: Model | Predictor, data: SegxDataModule) -> None:
-    trained = model.spec.labels or model.spec.class_names
+def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCase:
+    if case.label is None:
+        raise DataError(f"{case.image} has no label to measure against.")
+    probabilities = run.predictor.classify(case.images).astype(float).tolist()
+    run.on_case(done, total)
+    return ClassifiedCase(case.id, case.patient, case.label, tuple(probabilities))
+
+
+def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
+    trained = predictor.spec.labels or predictor.spec.class_names
     found = data.labels or data.class_names
     if trained != found:
         raise DataError(

@@ -146,8 +146,14 @@ class Predictor:
         scan = open_channels(paths, axis=self.spec.axis)
         return at_resolution(scan, **self.working._asdict())
 
-    def predict(self, image: Image) -> NDArray[np.uint8]:
+    def predict(
+        self, image: Image, *, on_band: Callable[[Band], None] | None = None
+    ) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
+
+        Args:
+            image: What to predict.
+            on_band: Called with the probabilities of each band, as they are finished.
 
         Returns:
             Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
@@ -157,6 +163,8 @@ class Predictor:
             planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
             for band in self.predict_probabilities(scan):
                 planes[band.plane].append(decide(band.probabilities, self.labels))
+                if on_band is not None:
+                    on_band(band)
             mask = np.stack([np.concatenate(bands) for bands in planes])
             if self.spec.cleaning.changes:
                 size = pixel_size(scan)

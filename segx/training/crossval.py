@@ -13,11 +13,9 @@ from segx.errors import TrainingError
 from segx.evaluation.cases import CaseRow, read_cases, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
-    read_classified,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
+from segx.evaluation.classified_file import read_classified, write_classified
 from segx.evaluation.cleaning_choice import (
     Choice,
     Trials,
@@ -26,7 +24,8 @@ from segx.evaluation.cleaning_choice import (
     read_trials,
 )
 from segx.evaluation.run import measure
-from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.evaluation.summary import Summary, summarise
+from segx.evaluation.summary_file import write_classification_summary, write_summary
 from segx.inference.folds import fold_folder
 from segx.training.checkpointing import AtomicCheckpoints
 from segx.training.fit import check_training, fit
@@ -153,7 +152,7 @@ def _measure(run: RunFolder) -> None:
     data.check_splits(run.splits)
     trials = Trials(data.labels) if data.labels and _tries(config) else None
     on_mask = trials.add if trials else None
-    measure(load_model(run.path), data, run.test, on_mask=on_mask)
+    measure(load_model(run.path), data, run.test, config=config, on_mask=on_mask)
     if trials:
         trials.write(_trials(run))
 
@@ -173,9 +172,7 @@ def _adopt(config: FitConfig, runs: list[RunFolder], folder: Path) -> Choice | N
     """Let every fold clean its masks, if that surely helps; write down why."""
     if not _tries(config):
         return None
-    choice = choose_cleaning(
-        read_trials(_trials(run) for run in runs), seed=config.seed
-    )
+    choice = choose_cleaning(read_trials(_trials(run) for run in runs))
     for run in runs:
         if run.read_config().inference.cleaning != choice.cleaning:
             _set_cleaning(run, choice.cleaning)
