@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -43,8 +43,7 @@ _RULE = (
     f"share; with {LEAST_PATIENTS} patients or more. Of several, the one that raises "
     "the mean over classes most."
 )
-
-
+_NONE = "none"
 _ONE = {
     "largest": Cleaning(largest=True),
     **{f"min{size}": Cleaning(min_size_px=size) for size in _SIZES},
@@ -55,8 +54,6 @@ TRIALS: Mapping[str, Cleaning] = {
     **{f"holes+{name}": replace(step, fill_holes=True) for name, step in _ONE.items()},
 }
 """Every cleaning that is tried, by name; sizes are in pixels, of volumes in voxels."""
-
-_NONE = "none"
 
 
 class Trials:
@@ -266,10 +263,4 @@ def _dice(rows: Iterable[CaseRow], class_name: str) -> NDArray[np.float64]:
 def _as_config(trial: str | None, classes: tuple[str, ...] | None) -> CleaningConfig:
     if trial is None:
         return CleaningConfig()
-    chosen = TRIALS[trial]
-    return CleaningConfig(
-        fill_holes=chosen.fill_holes,
-        largest=chosen.largest,
-        min_size_px=chosen.min_size_px,
-        classes=classes,
-    )
+    return CleaningConfig(**asdict(replace(TRIALS[trial], classes=classes)))
