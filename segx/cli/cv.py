@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
-from segx.cli.results import result_table
+from segx.cli.measures import show_summary
 from segx.config import parse_overrides, read_config
 
 if TYPE_CHECKING:
@@ -31,12 +31,10 @@ def run(argv: list[str]) -> int:
         budget_s=budget_s,
         progress=not arguments.quiet,
     )
-    console.print(result_table(found.summary, title=f"{folder.name}: out of fold"))
+    title = f"{folder.name}: out of fold"
+    show_summary(found.summary, folder, title=title, policy="segx")
     if found.choice is not None:
         console.print(_told(found.choice), highlight=False)
-    console.print(
-        f"Written: {folder}/cases.csv, {folder}/summary.json", highlight=False
-    )
     console.print(
         f"  all folds together:  segx predict {folder} IMAGE… -o OUT", highlight=False
     )

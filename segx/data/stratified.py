@@ -20,7 +20,8 @@ Group: TypeAlias = tuple[Case, ...]
 Traits: TypeAlias = Mapping[str, frozenset[Hashable]]
 """What a case holds by its id: the classes of its mask, its label."""
 
-_MOST_PARTS = 20  # finer ones would hold too few cases to show every class
+_MOST_PARTS = 20  # more are made for smaller shares only: they show fewer classes
+_FINEST = 100  # a share below a hundredth is drawn as one: parting takes time
 
 
 def part_groups(
@@ -103,8 +104,9 @@ def _fraction(share: float, groups: Sequence[Group], traits: Traits) -> Fraction
     """How many of how many parts to draw: at least one, where there are groups."""
     if not groups:
         return Fraction(0)
-    rarest = min(_holders(groups, traits).values(), default=_MOST_PARTS)
-    most = min(_MOST_PARTS, len(groups), max(rarest, ceil(0.5 / share)))
+    finest = min(len(groups), max(_MOST_PARTS, ceil(min(1 / share, _FINEST))))
+    rarest = min(_holders(groups, traits).values(), default=finest)
+    most = min(finest, max(rarest, ceil(min(0.5 / share, finest))))
     nearest = Fraction(share).limit_denominator(most)
     return min(max(nearest, Fraction(1, most)), Fraction(1))
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from segx.config import CleaningConfig
 from segx.data.case import Case
+from segx.evaluation.bootstrap import DRAWS, Resampling
 from segx.evaluation.cases import CaseRow, case_rows, read_cases, write_cases
 from segx.evaluation.records import Json, number_or_null, write_json
 from segx.labels import Labels
@@ -33,18 +34,16 @@ LEAST_GAIN = 0.001
 LEAST_PATIENTS = 10
 """Of fewer patients a bootstrap says too little: nothing is adopted."""
 
-_DRAWS = 10_000
 _ALPHA = 0.05
 _SIZES = (16, 64, 256)
 _RULE = (
     f"A cleaning is adopted for the classes whose mean out-of-fold Dice it raises by "
     f"{LEAST_GAIN} or more, with a lower bound above 0: a paired bootstrap over "
-    f"patients of {_DRAWS} draws, whose error of {_ALPHA:.0%} all trials and classes "
+    f"patients of {DRAWS} draws, whose error of {_ALPHA:.0%} all trials and classes "
     f"share; with {LEAST_PATIENTS} patients or more. Of several, the one that raises "
     "the mean over classes most."
 )
-
-
+_NONE = "none"
 _ONE = {
     "largest": Cleaning(largest=True),
     **{f"min{size}": Cleaning(min_size_px=size) for size in _SIZES},
@@ -55,8 +54,6 @@ TRIALS: Mapping[str, Cleaning] = {
     **{f"holes+{name}": replace(step, fill_holes=True) for name, step in _ONE.items()},
 }
 """Every cleaning that is tried, by name; sizes are in pixels, of volumes in voxels."""
-
-_NONE = "none"
 
 
 class Trials:
@@ -193,9 +190,7 @@ class Choice:
         write_json(path, content)
 
 
-def choose_cleaning(
-    trials: Mapping[str, Sequence[CaseRow]], *, seed: int = 0
-) -> Choice:
+def choose_cleaning(trials: Mapping[str, Sequence[CaseRow]]) -> Choice:
     """Choose the cleaning that surely helps, or none.
 
     The trials compete on the same cases, so the best of them looks better than it is:
@@ -203,23 +198,19 @@ def choose_cleaning(
 
     Args:
         trials: What `read_trials` gave.
-        seed: Of the bootstrap.
     """
     classes = tuple(dict.fromkeys(row.class_name for row in trials[_NONE]))
     alpha = _ALPHA / (len(TRIALS) * len(classes))
-    patients = [
-        row.patient or f"case {row.case}"
-        for row in trials[_NONE]
-        if row.class_name == classes[0]
-    ]
-    bootstrap = _PairedBootstrap(patients, seed=seed)
+    resampling = Resampling(
+        [row.cluster for row in trials[_NONE] if row.class_name == classes[0]]
+    )
     gains = []
     for trial in TRIALS:
         for name in classes:
             before, after = (_dice(trials[key], name) for key in (_NONE, trial))
-            lower = bootstrap.lower(before, after, alpha=alpha)
+            lower = _lower(before, after, resampling=resampling, alpha=alpha)
             gains.append(Gain.of(trial, name, before, after, lower=lower))
-    enough = bootstrap.patients >= LEAST_PATIENTS
+    enough = resampling.n_patients >= LEAST_PATIENTS
     good = [gain for gain in gains if enough and gain.is_sure]
     totals: dict[str, float] = defaultdict(float)
     for gain in good:
@@ -231,44 +222,37 @@ def choose_cleaning(
         cleaning=_as_config(best, None if helped == classes else helped),
         gains=tuple(gains),
         confidence=1 - alpha,
-        patients=bootstrap.patients,
+        patients=resampling.n_patients,
     )
 
 
-class _PairedBootstrap:
-    """Draws patients with replacement, the same ones for both of a pair.
+def _lower(
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    *,
+    resampling: Resampling,
+    alpha: float,
+) -> float:
+    """The quantile `alpha` of the difference of the means over cases.
 
-    Args:
-        patients: The patient of each case.
-        seed: Of the draws.
+    The same patients are drawn for both.
     """
+    _, gains = resampling.statistic(
+        lambda weights: _means(after, weights) - _means(before, weights)
+    )
+    # Where a draw leaves no case with a Dice, nothing is gained.
+    return float(np.quantile(np.nan_to_num(gains, nan=-1.0), alpha))
 
-    def __init__(self, patients: Sequence[str], *, seed: int) -> None:
-        _, self._index = np.unique(patients, return_inverse=True)
-        self.patients = int(self._index.max()) + 1
-        shares = np.full(self.patients, 1 / self.patients)
-        rng = np.random.default_rng(seed)
-        self._weights = rng.multinomial(self.patients, shares, size=_DRAWS)
 
-    def lower(
-        self,
-        before: NDArray[np.float64],
-        after: NDArray[np.float64],
-        *,
-        alpha: float,
-    ) -> float:
-        """The quantile `alpha` of the difference of the means over cases."""
-        gains = self._means(after) - self._means(before)
-        # Where a draw leaves no case with a Dice, nothing is gained.
-        return float(np.quantile(np.nan_to_num(gains, nan=-1.0), alpha))
-
-    def _means(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        defined = ~np.isnan(values)
-        sums = np.bincount(self._index, np.where(defined, values, 0.0))
-        counts = self._weights @ np.bincount(self._index, defined)
-        means = np.full(len(counts), np.nan)
-        np.divide(self._weights @ sums, counts, out=means, where=counts > 0)
-        return means
+def _means(
+    values: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted means over cases, nan left out, (draws,)."""
+    defined = ~np.isnan(values)
+    sums, counts = weights @ np.where(defined, values, 0.0), weights @ defined
+    means = np.full(len(counts), np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means
 
 
 def _dice(rows: Iterable[CaseRow], class_name: str) -> NDArray[np.float64]:
@@ -279,10 +263,4 @@ def _dice(rows: Iterable[CaseRow], class_name: str) -> NDArray[np.float64]:
 def _as_config(trial: str | None, classes: tuple[str, ...] | None) -> CleaningConfig:
     if trial is None:
         return CleaningConfig()
-    chosen = TRIALS[trial]
-    return CleaningConfig(
-        fill_holes=chosen.fill_holes,
-        largest=chosen.largest,
-        min_size_px=chosen.min_size_px,
-        classes=classes,
-    )
+    return CleaningConfig(**asdict(replace(TRIALS[trial], classes=classes)))

@@ -71,8 +71,8 @@ def measure(
             f"{data.layout.root} has no {split} cases. Measure on others (--split "
             "val), or keep some back before training: --data.test_split 0.2"
         )
-    _check_classes(model, data)
     predictor = model if isinstance(model, Predictor) else predictor_of(model)
+    _check_classes(predictor, data)
     run = _Run(predictor, data, config, split, on_case or _silent)
     if predictor.spec.labels:
         return _segmentation(run, cases, out, tolerance=tolerance, on_mask=on_mask)
@@ -207,8 +207,8 @@ def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCa
     return ClassifiedCase(case.id, case.patient, case.label, tuple(probabilities))
 
 
-def _check_classes(model: Model | Predictor, data: SegxDataModule) -> None:
-    trained = model.spec.labels or model.spec.class_names
+def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
+    trained = predictor.spec.labels or predictor.spec.class_names
     found = data.labels or data.class_names
     if trained != found:
         raise DataError(

@@ -13,11 +13,9 @@ from segx.errors import TrainingError
 from segx.evaluation.cases import CaseRow, read_cases, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
-    read_classified,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
+from segx.evaluation.classified_file import read_classified, write_classified
 from segx.evaluation.cleaning_choice import (
     Choice,
     Trials,
@@ -25,8 +23,10 @@ from segx.evaluation.cleaning_choice import (
     has_trials,
     read_trials,
 )
+from segx.evaluation.provenance import Provenance, versions
 from segx.evaluation.run import measure
-from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.evaluation.summary import Summary, summarise
+from segx.evaluation.summary_file import write_classification_summary, write_summary
 from segx.inference.folds import fold_folder
 from segx.training.checkpointing import AtomicCheckpoints
 from segx.training.fit import check_training, fit
@@ -97,10 +97,10 @@ def cross_validate(
         _measure(run)
     join_folds([run.splits for run in runs], whole.splits)
     if config.task == "classification":
-        return CrossValidated(_classified(runs, folder), None)
+        return CrossValidated(_classified(runs, whole), None)
     rows = [row for run in runs for row in read_cases(run.test / "cases.csv")]
     choice = _adopt(config, runs, folder)
-    return CrossValidated(_segmented(rows, folder), choice)
+    return CrossValidated(_segmented(rows, whole), choice)
 
 
 def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
@@ -153,7 +153,7 @@ def _measure(run: RunFolder) -> None:
     data.check_splits(run.splits)
     trials = Trials(data.labels) if data.labels and _tries(config) else None
     on_mask = trials.add if trials else None
-    measure(load_model(run.path), data, run.test, on_mask=on_mask)
+    measure(load_model(run.path), data, run.test, config=config, on_mask=on_mask)
     if trials:
         trials.write(_trials(run))
 
@@ -173,9 +173,7 @@ def _adopt(config: FitConfig, runs: list[RunFolder], folder: Path) -> Choice | N
     """Let every fold clean its masks, if that surely helps; write down why."""
     if not _tries(config):
         return None
-    choice = choose_cleaning(
-        read_trials(_trials(run) for run in runs), seed=config.seed
-    )
+    choice = choose_cleaning(read_trials(_trials(run) for run in runs))
     for run in runs:
         if run.read_config().inference.cleaning != choice.cleaning:
             _set_cleaning(run, choice.cleaning)
@@ -195,20 +193,34 @@ def _set_cleaning(run: RunFolder, cleaning: CleaningConfig) -> None:
     run.write_config(config.model_copy(update={"inference": inference}))
 
 
-def _segmented(rows: list[CaseRow], folder: Path) -> Summary:
+def _segmented(rows: list[CaseRow], whole: RunFolder) -> Summary:
     """One table over all cases."""
-    summary = summarise(rows)
-    write_cases(folder / "cases.csv", rows)
-    write_summary(folder / "summary.json", summary)
+    summary = summarise(rows, provenance=_provenance(whole))
+    write_cases(whole.path / "cases.csv", rows)
+    write_summary(whole.path / "summary.json", summary)
     return summary
 
 
-def _classified(runs: list[RunFolder], folder: Path) -> ClassificationSummary:
+def _classified(runs: list[RunFolder], whole: RunFolder) -> ClassificationSummary:
     """One table over all cases; the folds tell the same classes apart."""
     tables = [read_classified(run.test / "cases.csv") for run in runs]
     names = tables[0][0]
     cases = [case for _, part in tables for case in part]
-    summary = summarise_classified(cases, class_names=names)
-    write_classified(folder / "cases.csv", cases, class_names=names)
-    write_classification_summary(folder / "summary.json", summary)
+    summary = summarise_classified(
+        cases, class_names=names, provenance=_provenance(whole)
+    )
+    write_classified(whole.path / "cases.csv", cases, class_names=names)
+    write_classification_summary(whole.path / "summary.json", summary)
     return summary
+
+
+def _provenance(whole: RunFolder) -> Provenance:
+    """How the numbers of all folds together come about."""
+    config = whole.read_config()
+    return Provenance(
+        truth=str(config.data.root or config.data.manifest),
+        prediction=str(whole.path),
+        config=config.model_dump(mode="json"),
+        notes=("each case is predicted by the fold that held it out",),
+        versions=versions(),
+    )

@@ -77,6 +77,11 @@ def test_the_share_is_kept_where_cases_stand_alone(
     assert abs(len(found.val) - share * count) <= count / 40 + share * 20 + 1
 
 
+@pytest.mark.parametrize(("share", "count"), [(0.025, 3), (0.0125, 2), (1e-300, 1)])
+def test_small_shares_are_kept_too(share: float, count: int) -> None:
+    assert len(drawn(cases(120), validation_split=share).val) == count
+
+
 def test_labels_are_drawn_in_proportion() -> None:
     items = tuple(
         Case(f"{number:03d}", Path(f"{number}.png"), label=int(number < 20))

@@ -68,7 +68,7 @@ def test_the_headline_follows_from_the_table(crossed: Path) -> None:
     cases = pd.read_csv(crossed / "cases.csv")
     dice = 2 * cases.tp / (2 * cases.tp + cases.fp + cases.fn)
     mean = dice.groupby(cases["class"]).mean().mean()
-    assert summary["foreground"]["dice"] == pytest.approx(mean)
+    assert summary["foreground"]["dice"]["value"] == pytest.approx(mean)
     assert summary["n_cases"] == 6
 
 
