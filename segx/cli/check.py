@@ -1,12 +1,12 @@
 """segx check: read a whole data set and list its defects."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.config import DataConfig
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def run(argv: list[str]) -> int:
 
     All defects are raised as one error, which the caller prints.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx check", description="Read every image and mask; list all defects."
     )
     parser.add_argument("root", type=Path, help="folder of the data set")

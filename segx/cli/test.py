@@ -1,11 +1,11 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
-import argparse
 from pathlib import Path
 
 from rich.progress import Progress
 
 from segx.cli.console import console, messages
+from segx.cli.parser import Parser
 from segx.cli.results import result_table
 
 __all__ = ["run"]
@@ -13,7 +13,7 @@ __all__ = ["run"]
 
 def run(argv: list[str]) -> int:
     """Measure a run on its data set, write RUN/test/ and print the table."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx test",
         description="Predict the test cases of a run's data set as whole scans, and "
         "measure.",
