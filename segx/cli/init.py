@@ -14,6 +14,11 @@ MEASURED_S = 30.0
 def run(argv: list[str]) -> int:
     """Look at a data set, measure a few training steps, write a config."""
     arguments, given = _parser().parse_with_keys(argv)
+    if arguments.manifest is not None:
+        # Found from any folder, unless it is named as it lies below DATA.
+        table: Path = arguments.manifest
+        place = table.resolve() if table.is_file() else table
+        given.append(("data.manifest", str(place)))
     out: Path = arguments.out
     if out.exists() and not arguments.force:
         raise ConfigError(
@@ -24,8 +29,18 @@ def run(argv: list[str]) -> int:
     from segx.atomic import write_text
     from segx.training.proposal import propose
 
-    with messages.status("Looking at the data, and timing training steps"):
-        text = propose(arguments.root, given, name=str(out), limit_s=arguments.seconds)
+    with messages.status("Reading") as status:
+
+        def tell(done: int, total: int) -> None:
+            status.update(f"Read {done} of {total} cases; then training is timed")
+
+        text = propose(
+            arguments.root,
+            given,
+            name=str(out),
+            limit_s=arguments.seconds,
+            progress=tell,
+        )
     try:
         write_text(out, text)
     except OSError as error:
@@ -43,13 +58,13 @@ def _parser() -> Parser:
         prog="segx init",
         description="Look at a data set and write a config for it, each value with its "
         "reason in a comment. Any key can be decided beforehand, as for segx fit: "
-        "--data.classes '[background, nucleus]' --data.manifest FILE "
-        "--task classification",
+        "--data.classes '[background, nucleus]' --task classification",
     )
     parser.add_argument("root", type=Path, metavar="DATA", help="folder of the data")
     parser.add_argument(
         "-o", "--out", type=Path, required=True, help="the config to write"
     )
+    parser.add_argument("--manifest", type=Path, help="a CSV file instead of folders")
     parser.add_argument("--force", action="store_true", help="replace an older file")
     parser.add_argument(
         "--seconds",

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from segx.data.defects import Defect, DefectsError
+from segx.data.defects import Code, DefectsError, Finding, Findings, errors_among
 from segx.scans.suffix import split_suffix
 
 __all__ = [
@@ -68,6 +68,8 @@ class Layout:
         class_names: Names of the whole-image classes, if the cases have labels.
         plane_names: Names of the planes, if masks are multilabel.
         notes: What was seen and left aside, such as folders without a meaning here.
+        findings: What is wrong with the list: missing files, doubled stems.
+        spare: Images that are no cases for one of these reasons.
     """
 
     root: Path
@@ -76,18 +78,62 @@ class Layout:
     class_names: tuple[str, ...] | None = None
     plane_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    spare: tuple[Path, ...] = ()
 
-    def __post_init__(self) -> None:
-        count = Counter(case.id.casefold() for case in self.cases)
-        doubled = [case for case in self.cases if count[case.id.casefold()] > 1]
-        if doubled:
-            raise DefectsError(
-                f"Data set {self.root}",
-                [
-                    Defect(case.image, f"another image is named {case.id} too; rename.")
-                    for case in doubled
-                ],
-            )
+    @classmethod
+    def of(
+        cls,
+        cases: Iterable[Case],
+        found: Findings,
+        *,
+        root: Path,
+        kind: LayoutKind,
+        class_names: tuple[str, ...] | None = None,
+        plane_names: tuple[str, ...] | None = None,
+    ) -> Self:
+        """Name the cases; one whose name is taken becomes a finding.
+
+        Args:
+            cases: The cases; their ids are set here.
+            found: What the look through the folders turned up.
+            root: As in the layout, and so on.
+            kind: Likewise.
+            class_names: Likewise.
+            plane_names: Likewise.
+        """
+        unique: dict[str, Case] = {}
+        for case in with_ids(cases, root=root):
+            other = unique.setdefault(case.id.casefold(), case)
+            if other is not case:
+                found.add(
+                    Code.DOUBLED_STEM,
+                    case.image,
+                    f"would be named {case.id} as is {other.image}",
+                    expected="one image a name, capital letters or not",
+                    fix="Keep one of them, or rename.",
+                )
+                found.spare.append(case.image)
+        return cls(
+            root=root,
+            cases=tuple(unique.values()),
+            kind=kind,
+            class_names=class_names,
+            plane_names=plane_names,
+            notes=tuple(found.notes),
+            findings=tuple(found.found),
+            spare=tuple(found.spare),
+        )
+
+    def refuse_defects(self) -> None:
+        """Raise what is wrong with the list of the files, if anything is.
+
+        Raises:
+            DefectsError: With every error among the findings.
+        """
+        errors = errors_among(self.findings)
+        if errors:
+            raise DefectsError(f"Data set {self.root}", errors)
 
 
 def stem_of(path: Path) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "choose_foreground_share",
     "choose_resize",
     "choose_window",
+    "percent",
 ]
 
 _MULTIPLE = 32
@@ -148,10 +149,14 @@ def choose_window(found: Fingerprint) -> tuple[str, tuple[float, float]]:
     return "whole", (found.low, found.high)
 
 
-def rarest_share(found: Fingerprint) -> float:
-    """Share of the training pixels of the rarest foreground class."""
-    names = found.labels.foreground if found.labels else found.class_names
-    return min(found.class_fractions[name] for name in names)
+def percent(share: float) -> str:
+    """A share for people.
+
+    Examples:
+        >>> percent(0.1234), percent(0.000567), percent(1.0)
+        ('12 %', '0.057 %', '100 %')
+    """
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _filled(side: int, length: int) -> int:
@@ -161,7 +166,7 @@ def _filled(side: int, length: int) -> int:
 
 def _classes(found: Fingerprint) -> list[Advice]:
     named = list(found.class_names)
-    shares = ", ".join(_percent(found.class_fractions[name]) for name in named)
+    shares = ", ".join(percent(found.class_fractions[name]) for name in named)
     if found.labels is None:
         return [Advice("data.classes", named, f"{shares} of the training images")]
     kinds = {
@@ -279,9 +284,9 @@ def _sizes(found: Fingerprint) -> list[Advice]:
     reason = "whole images" if whole else f"{images}, {thick}"
     advice.append(Advice("data.crop", [crop.rows, crop.cols], reason))
     if not whole:
-        rarest = rarest_share(found)
-        share = choose_foreground_share(rarest)
-        reason = f"of the crops lie on objects; the rarest class has {_percent(rarest)}"
+        share = choose_foreground_share(found.rarest)
+        rarest = percent(found.rarest)
+        reason = f"of the crops lie on objects; the rarest class has {rarest}"
         advice.append(Advice("data.foreground_share", share, reason))
     return advice
 
@@ -296,19 +301,9 @@ def _stretch(found: Fingerprint) -> str:
 def _augmentation(found: Fingerprint, guess: Guess) -> Advice:
     """A preset by the way that images are held, then by what they are."""
     preset = _PRESETS.get(guess.modality, "standard")
-    reason = f"{guess}; images have no way up; light varies less"
+    reason = f"{guess}, without a way up; light varies less"
     if is_upright(found):
-        preset, reason = "radiograph", f"{guess}; images are held one way up"
+        preset, reason = "radiograph", f"{guess}, all one way up"
     if found.upright is None:
         reason = f"{guess}; unsure: too few images to tell if they have a way up"
     return Advice("data.augment.preset", preset, reason)
-
-
-def _percent(share: float) -> str:
-    """A share for people.
-
-    Examples:
-        >>> _percent(0.1234), _percent(0.000567)
-        ('12 %', '0.057 %')
-    """
-    return f"{100 * share:.2g} %"

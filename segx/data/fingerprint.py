@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from segx.config import DataConfig
 from segx.data.case import Case, Layout, SplitName, Task
+from segx.data.check import Progress, check_data
 from segx.data.look import Look, look_at
 from segx.data.reader import CaseReader
-from segx.data.splits import identical_files, split
-from segx.data.survey import Survey, survey
+from segx.data.survey import Survey
 from segx.geometry import Extent
 from segx.labels import Labels
 
@@ -85,28 +85,49 @@ class Fingerprint:
         return Extent(int(rows), int(cols))
 
     @property
+    def objects(self) -> dict[str, float]:
+        """Share of each class that there is something of, the background apart."""
+        names = self.labels.foreground if self.labels else self.class_names
+        shares = {name: self.class_fractions[name] for name in names}
+        return {name: share for name, share in shares.items() if share}
+
+    @property
+    def rarest(self) -> float:
+        """Share of the rarest of these classes; 0 if there is none."""
+        return min(self.objects.values(), default=0.0)
+
+    @property
+    def imbalance(self) -> float:
+        """How many times the rarest of them the commonest is there."""
+        return max(self.objects.values(), default=1.0) / (self.rarest or 1.0)
+
+    @property
     def has_volumes(self) -> bool:
         """Whether any image has more than one plane."""
         return max(self.planes) > 1
 
 
 def take_fingerprint(
-    layout: Layout, data: DataConfig, *, task: Task, seed: int = 0
+    data: DataConfig, *, task: Task, seed: int, progress: Progress | None = None
 ) -> Fingerprint:
-    """Survey a data set, and look closely at some of its training cases.
+    """Check a data set, and look closely at some of its training cases.
 
     Args:
-        layout: The cases.
         data: As far as it is known: root, classes, axis, channels …
         task: Masks are read for segmentation only.
         seed: Of the splits that are drawn.
+        progress: Told how many cases are read, of how many.
 
     Raises:
         DefectsError: With every defect of the data set, as `segx check` lists them.
-        DataError: If it can't be told what masks mean.
+        DataError: If there is no data set, or none in a layout that segx knows.
     """
-    splits = split(layout, data, seed=seed, same=identical_files(layout.cases))
-    found = survey(layout, data, task=task, splits=splits)
+    if data.intensity == "auto" and data.window is None:
+        # What auto would come to does not matter: the fingerprint decides.
+        data = data.model_copy(update={"intensity": "percentile"})
+    checked = check_data(data, task=task, seed=seed, progress=progress)
+    splits, found = checked.refuse_defects()
+    checked.log_warnings()
     training = splits.train
     reader = CaseReader(
         channels=found.channels,
@@ -116,7 +137,7 @@ def take_fingerprint(
     )
     chosen = np.linspace(0, len(training) - 1, min(len(training), _LOOKS))
     looks = [look_at(training[round(index)], reader) for index in chosen.tolist()]
-    return _summed_up(layout, task, training, found, looks)
+    return _summed_up(checked.layout, task, training, found, looks)
 
 
 def _summed_up(

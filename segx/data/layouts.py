@@ -9,13 +9,27 @@ from segx.data.folders import read_class_folders, read_image_folders
 from segx.data.manifest import read_manifest
 from segx.errors import DataError
 
-__all__ = ["Case", "Layout", "guess_task", "read_layout"]
+__all__ = ["Case", "Layout", "find_layout", "guess_task", "read_layout"]
 
 logger = logging.getLogger(__name__)
 
 
 def read_layout(data: DataConfig, *, task: Task) -> Layout:
+    """Find the cases of a data set, all of whose files are there.
+
+    Raises:
+        DataError: If the root is missing or holds another layout.
+        DefectsError: With all missing, surplus and doubled files.
+    """
+    layout = find_layout(data, task=task)
+    layout.refuse_defects()
+    return layout
+
+
+def find_layout(data: DataConfig, *, task: Task) -> Layout:
     """Find the cases of a data set; files are listed, none is opened.
+
+    What is wrong with the list is among the findings, and the other cases go on.
 
     A manifest is read if `data.manifest` names one. Otherwise segmentation expects
     `images/` beside `masks/`, and classification a folder per class; both may stand
@@ -23,7 +37,6 @@ def read_layout(data: DataConfig, *, task: Task) -> Layout:
 
     Raises:
         DataError: If the root is missing or holds another layout.
-        DefectsError: With all missing, surplus and doubled files.
     """
     root = data.root
     if root is not None and not root.is_dir():

@@ -14,16 +14,9 @@ from segx.data.case import (
     SplitName,
     Task,
     stem_of,
-    with_ids,
 )
-from segx.data.defects import plural
-from segx.data.folders import (
-    Findings,
-    image_files,
-    is_image,
-    leaves,
-    split_folders,
-)
+from segx.data.defects import Code, Findings, plural
+from segx.data.folders import image_files, is_image, leaves, split_folders
 from segx.data.table import Row, Table, read_table
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
@@ -45,35 +38,44 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
             and `classes`.
         task: Segmentation needs masks, classification needs labels.
 
+    Returns:
+        The cases, with every row that can't be used as a finding.
+
     Raises:
-        DefectsError: With every row that can't be used.
         DataError: If the file can't be read as CSV or lacks a column.
     """
     manifest = _find(data)
     root = manifest.parent if data.root is None else data.root
     table = read_table(manifest, column=data.columns.image)
     columns = _columns(table, data, task=task, manifest=manifest)
-    found = Findings(defects=list(table.defects))
+    found = Findings(list(table.findings))
     places = _Places.of(root, manifest.parent, found)
     entries = [
         _entry(row, data.columns.image, columns, places, _At(manifest, row.line, found))
         for row in table.rows
     ]
-    usable = [entry for entry in entries if entry is not None]
-    _check_together(usable, manifest, found)
+    usable = _each_once([entry for entry in entries if entry is not None])
+    _check_splits(usable, manifest, found)
     classes = data.classes if task == "classification" else None
     words = {entry.label for entry in usable if entry.label is not None}
     numbers = _number(words, classes, manifest, found)
     if not table.rows:
-        found.defect(manifest, "lists no image.")
-    found.refuse_if_any(root)
-    return Layout(
+        found.add(
+            Code.NO_IMAGES,
+            manifest,
+            "lists no image",
+            expected="a line for each image",
+            fix="Fill it in, or take another file.",
+        )
+    whole = [entry for entry in usable if len(entry.masks) == len(columns.masks)]
+    found.spare += [entry.image for entry in usable if entry not in whole]
+    return Layout.of(
+        (entry.case(numbers) for entry in whole),
+        found,
         root=root,
-        cases=with_ids((entry.case(numbers) for entry in usable), root=root),
         kind="manifest",
         class_names=(classes or tuple(numbers)) if words else None,
         plane_names=columns.planes,
-        notes=tuple(found.notes),
     )
 
 
@@ -97,8 +99,9 @@ class _At:
     line: int
     found: Findings
 
-    def defect(self, problem: str) -> None:
-        self.found.defect(self.manifest, f"line {self.line}: {problem}")
+    def add(self, code: Code, found: str, *, expected: str, fix: str) -> None:
+        place = f"line {self.line} {found}"
+        self.found.add(code, self.manifest, place, expected=expected, fix=fix)
 
 
 @dataclass(frozen=True)
@@ -176,25 +179,36 @@ class _Places:
         self, found: Sequence[Path], text: str, at: _At, *, folder: str
     ) -> Path | None:
         """The one file found; none, several, a link outside or no image are refused."""
-        if len(found) != 1:
-            several = ", ".join(str(path) for path in found)
-            at.defect(
-                f"{text!r} may be any of {several}; give the path."
-                if several
-                else f"{text!r} is neither a path below {self.root} nor the name of a "
-                f"file in {folder}."
+        if not found:
+            at.add(
+                Code.MISSING_FILE,
+                f"names {text!r}, which is not there",
+                expected=f"a path below {self.root}, or the name of a file in {folder}",
+                fix="Correct the line, or add the file.",
             )
-            return None
-        path = found[0]
-        if leaves(path, self.root):
-            at.defect(
-                f"{text!r} leads out of {self.root}. Set data.root to a folder that "
-                "holds all files."
+        elif len(found) > 1:
+            at.add(
+                Code.AMBIGUOUS_FILE,
+                f"names {text!r}: {' or '.join(str(path) for path in found)}",
+                expected="a text that fits one file",
+                fix="Give the path.",
             )
-        elif not is_image(path):
-            at.defect(f"{text!r} is no image: they end in {' '.join(IMAGE_SUFFIXES)}.")
+        elif leaves(found[0], self.root):
+            at.add(
+                Code.OUTSIDE_ROOT,
+                f"names {text!r}, which leads out of the data set",
+                expected=f"a place in {self.root}",
+                fix="Set data.root to a folder that holds all files.",
+            )
+        elif not is_image(found[0]):
+            at.add(
+                Code.NOT_AN_IMAGE,
+                f"names {text!r}, which is no image",
+                expected=f"one of {' '.join(IMAGE_SUFFIXES)}",
+                fix="Name an image, or take the line out.",
+            )
         else:
-            return path
+            return found[0]
         return None
 
 
@@ -285,16 +299,18 @@ def _entry(
     split_text = row.get(columns.split)
     split = SPLIT_FOLDERS.get(split_text.lower()) if split_text else None
     if split_text and split is None:
-        at.defect(
-            f"{split_text!r} is no split. Allowed: {', '.join(SPLIT_FOLDERS)}, or "
-            "nothing in every row."
+        at.add(
+            Code.MANIFEST_ROW,
+            f"gives the split {split_text!r}",
+            expected=f"{', '.join(SPLIT_FOLDERS)}, or nothing in every line",
+            fix="Correct it.",
         )
     label = row.get(columns.label)
     if columns.label and label is None:
-        at.defect(f"the column {columns.label!r} is empty.")
+        _empty(columns.label, at)
     text = row.get(image_column)
     if text is None:
-        at.defect(f"the column {image_column!r} is empty.")
+        _empty(image_column, at)
         return None
     image = places.image(text, split, at)
     if image is None:
@@ -303,7 +319,7 @@ def _entry(
     for name in columns.masks:
         cell = stem_of(image) if name is None else row.get(name)
         if cell is None:
-            at.defect(f"the column {name!r} is empty.")
+            _empty(name or "", at)
         elif (mask := places.mask(cell, image, at)) is not None:
             masks.append(mask)
     return _Entry(
@@ -316,19 +332,42 @@ def _entry(
     )
 
 
-def _check_together(entries: Sequence[_Entry], manifest: Path, found: Findings) -> None:
-    """Refuse an image listed twice, and splits given for some rows only."""
-    first: dict[Path, int] = {}
+def _empty(column: str, at: _At) -> None:
+    """Write down a cell that must be filled."""
+    at.add(
+        Code.MANIFEST_ROW,
+        f"has nothing in the column {column!r}",
+        expected="a text in every line",
+        fix="Fill it in.",
+    )
+
+
+def _each_once(entries: Sequence[_Entry]) -> list[_Entry]:
+    """The entries whose image stands in no line before."""
+    first: dict[Path, _Entry] = {}
     for entry in entries:
-        line = first.setdefault(entry.image.resolve(), entry.at.line)
-        if line != entry.at.line:
-            entry.at.defect(f"{entry.image} stands in line {line} already.")
+        other = first.setdefault(entry.image.resolve(), entry)
+        if other is not entry:
+            entry.at.add(
+                Code.LISTED_TWICE,
+                f"names {entry.image}, as does line {other.at.line}",
+                expected="each image once",
+                fix="Take one of the lines out.",
+            )
+    return list(first.values())
+
+
+def _check_splits(entries: Sequence[_Entry], manifest: Path, found: Findings) -> None:
+    """A split is given in every line, or in none."""
     bare = [entry.at.line for entry in entries if entry.split is None]
     if bare and len(bare) < len(entries):
-        found.defect(
+        found.add(
+            Code.MANIFEST_ROW,
             manifest,
-            f"gives a split for some rows and none for {plural(len(bare), 'row')}, the "
-            f"first in line {bare[0]}. Fill in all of them, or none.",
+            f"gives a split for some lines and none for {plural(len(bare), 'line')}, "
+            f"the first of them line {bare[0]}",
+            expected="a split in every line, or in none",
+            fix="Fill in all of them, or none.",
         )
 
 
@@ -347,9 +386,11 @@ def _number(
     ids = [str(index) for index in range(len(classes))]
     if words <= set(ids):
         return {word: int(word) for word in ids}
-    found.defect(
+    found.add(
+        Code.CLASS_NAMES,
         manifest,
-        f"has the labels {ordered}, but data.classes names {list(classes)}. Name them "
-        f"as they stand there, or number them 0 to {len(classes) - 1}.",
+        f"has the labels {', '.join(ordered)}",
+        expected=f"those that data.classes names: {', '.join(classes)}",
+        fix=f"Name them as they stand there, or number them 0 to {len(classes) - 1}.",
     )
     return dict.fromkeys(words, 0)

@@ -11,7 +11,14 @@ from segx.config import DataConfig
 from segx.errors import DataError
 from segx.labels import Labels
 
-__all__ = ["MOST_STORED", "MOST_UNNAMED", "FoundValue", "MaskValues", "explain_values"]
+__all__ = [
+    "MOST_STORED",
+    "MOST_UNNAMED",
+    "FoundValue",
+    "MaskValues",
+    "explain_values",
+    "is_blurred",
+]
 
 MOST_STORED = 65535
 """Largest stored value that is counted."""
@@ -123,6 +130,26 @@ def explain_values(
     return MaskValues(labels, {**ids, ignored: ignored})
 
 
+def is_blurred(pixels: Mapping[int, int]) -> bool:
+    """Whether values look like a few ids with blurred edges between them.
+
+    So they do if there are at least 8 of them, at most half of which are common.
+
+    Examples:
+        >>> is_blurred({0: 9000, 255: 900, **dict.fromkeys(range(20, 220, 20), 10)})
+        True
+        >>> is_blurred({0: 9000, 1: 500, 2: 500})
+        False
+    """
+    return len(pixels) >= 8 and 2 * len(_common(pixels)) <= len(pixels)
+
+
+def _common(pixels: Mapping[int, int]) -> list[int]:
+    """Values that more than a hundredth of the pixels hold."""
+    total = sum(pixels.values())
+    return [value for value, count in pixels.items() if count > 0.01 * total]
+
+
 def _class_ids(
     values: list[int], found: Mapping[int, FoundValue], data: DataConfig
 ) -> tuple[dict[int, int], tuple[str, ...]]:
@@ -224,14 +251,13 @@ def _listed(values: list[int], found: Mapping[int, FoundValue]) -> str:
 
 def _edges(values: list[int], found: Mapping[int, FoundValue]) -> str:
     """A hint, where most values look like blurred edges between a few."""
-    total = sum(found[value].pixels for value in values)
-    common = [value for value in values if found[value].pixels > 0.01 * total]
-    if len(values) < 8 or len(common) > len(values) / 2:
+    pixels = {value: found[value].pixels for value in values}
+    if not is_blurred(pixels):
         return ""
     return (
-        f"Only {', '.join(map(str, common))} are common: the rest looks like edges "
-        "that were blurred by scaling or by JPEG. Save masks as PNG, scaled without "
-        "interpolation."
+        f"Only {', '.join(map(str, _common(pixels)))} are common: the rest looks like "
+        "edges that were blurred by scaling or by JPEG. Save masks as PNG, scaled "
+        "without interpolation."
     )
 
 

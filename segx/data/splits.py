@@ -15,7 +15,7 @@ import numpy as np
 from segx.atomic import write_text
 from segx.config import DataConfig
 from segx.data.case import Case, Layout, SplitName
-from segx.data.defects import Defect, DefectsError, plural
+from segx.data.defects import Code, DefectsError, Finding, plural
 from segx.errors import DataError
 
 __all__ = ["SplitRow", "Splits", "identical_files", "split", "write_splits"]
@@ -57,7 +57,13 @@ class Splits:
                     shared[key].add(name)
                     where.setdefault(key, case.image)
         defects = [
-            Defect(where[key], f"{key} stands in {' and '.join(sorted(names))}.")
+            Finding(
+                Code.BAD_SPLIT,
+                where[key],
+                found=f"{key} stands in {' and '.join(sorted(names))}",
+                expected="one split",
+                fix="Keep it in one of them.",
+            )
             for key, names in sorted(shared.items())
             if len(names) > 1
         ]
@@ -183,10 +189,13 @@ def _groups(layout: Layout, same: Iterable[Sequence[str]]) -> list[Group]:
         together[root(("case", case.id))].append(case)
     groups = [tuple(cases) for cases in together.values()]
     defects = [
-        Defect(
+        Finding(
+            Code.BAD_SPLIT,
             group[0].image,
-            "belongs together with cases in other splits, by patient or because the "
-            f"files are identical: {', '.join(_places(group))}. Keep them together.",
+            found="belongs together with cases in other splits, by patient or because "
+            f"the files are identical: {', '.join(_places(group))}",
+            expected="all of them in one split",
+            fix="Keep them together.",
         )
         for group in groups
         if len({case.split for case in group}) > 1

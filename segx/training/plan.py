@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 from segx.artifact import build_network
 from segx.config import FitConfig
-from segx.environment import choose_device, choose_precision, usable_memory
+from segx.environment import (
+    Precision,
+    choose_device,
+    choose_precision,
+    usable_memory,
+)
 from segx.errors import OutOfMemoryError
 from segx.geometry import Extent
 from segx.losses import DeepSupervision
@@ -18,7 +23,7 @@ from segx.spec import ModelSpec
 from segx.training.loss_choice import build_class_loss, build_loss
 from segx.training.optim import build_optimizer
 
-__all__ = ["StepCost", "choose_batch", "measure_steps"]
+__all__ = ["StepCost", "choose_batch", "device_of", "measure_steps"]
 
 _MOST_BATCH = 64
 _STEPS = 3
@@ -112,15 +117,21 @@ def choose_batch(costs: Sequence[StepCost]) -> StepCost:
     return next(cost for cost in costs if cost.image_s <= fastest * (1 + _GAIN))
 
 
+def device_of(config: FitConfig) -> tuple[str, Precision]:
+    """Where a training runs, and in which precision."""
+    accelerator = str(config.trainer.get("accelerator") or "auto")
+    asked = str(config.trainer.get("precision") or "auto")
+    precision = choose_precision(asked, device=accelerator)
+    return choose_device(accelerator), precision
+
+
 class _Step:
     """A network, ready to make training steps on noise."""
 
     def __init__(self, spec: ModelSpec, config: FitConfig, extent: Extent) -> None:
-        accelerator = str(config.trainer.get("accelerator") or "auto")
-        self._device = torch.device(choose_device(accelerator))
-        asked = str(config.trainer.get("precision") or "auto")
-        precision = choose_precision(asked, device=accelerator).name
-        self._autocast = _AUTOCAST.get(precision)
+        device, precision = device_of(config)
+        self._device = torch.device(device)
+        self._autocast = _AUTOCAST.get(precision.name)
         self._spec, self._extent = spec, extent
         self._network = build_network(spec).to(self._device)
         self._format = torch.contiguous_format

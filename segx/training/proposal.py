@@ -7,21 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from segx.config import Advice, FitConfig, advised_config, commented_yaml, with_given
-from segx.data.choices import (
-    advise_axis,
-    advise_data,
-)
+from segx.data.check import Progress
+from segx.data.choices import advise_axis, advise_data, percent
 from segx.data.defects import plural
 from segx.data.fingerprint import Fingerprint, take_fingerprint
-from segx.data.layouts import guess_task, read_layout
+from segx.data.layouts import guess_task
 from segx.data.modality import guess_modality
-from segx.environment import choose_device, choose_precision
 from segx.geometry import Extent
 from segx.models.encoder import encoder_normalisation
 from segx.scans import Intensity
 from segx.spec import ModelSpec
 from segx.training.fit import check_training
-from segx.training.plan import StepCost, choose_batch, measure_steps
+from segx.training.plan import StepCost, choose_batch, device_of, measure_steps
 
 __all__ = ["choose_class_weights", "choose_steps", "propose"]
 
@@ -36,7 +33,14 @@ _HEAVIEST = 10.0
 _WIDTH = 86
 
 
-def propose(root: Path, given: Given, *, name: str, limit_s: float) -> str:
+def propose(
+    root: Path,
+    given: Given,
+    *,
+    name: str,
+    limit_s: float,
+    progress: Progress | None = None,
+) -> str:
     """Write a config for a data set.
 
     Args:
@@ -44,6 +48,7 @@ def propose(root: Path, given: Given, *, name: str, limit_s: float) -> str:
         given: Keys whose values are decided already; the rest is fitted to them.
         name: What the config will be called.
         limit_s: Seconds that measuring training steps may take; 0 measures nothing.
+        progress: Told how many cases are read, of how many.
 
     Returns:
         YAML with the reason for each value in a comment.
@@ -59,12 +64,12 @@ def propose(root: Path, given: Given, *, name: str, limit_s: float) -> str:
     known = settled([Advice("data.root", str(root.resolve()), "")])
     if not any(key == "task" for key, _ in given):
         known = known.model_copy(update={"task": guess_task(known.data)})
-    found = _fingerprint(known)
+    found = _fingerprint(known, progress)
     axis = advise_axis(found)
     turned = settled(axis).data.axis
     if turned != known.data.axis:
         data = known.data.model_copy(update={"axis": turned})
-        found = _fingerprint(known.model_copy(update={"data": data}))
+        found = _fingerprint(known.model_copy(update={"data": data}), progress)
     advice = _advise(known, found, axis)
     config = settled(advice)
     check_training(config)
@@ -110,9 +115,10 @@ def choose_class_weights(
     return [round(weight / mean, 2) for weight in raw]
 
 
-def _fingerprint(config: FitConfig) -> Fingerprint:
-    layout = read_layout(config.data, task=config.task)
-    return take_fingerprint(layout, config.data, task=config.task, seed=config.seed)
+def _fingerprint(config: FitConfig, progress: Progress | None) -> Fingerprint:
+    return take_fingerprint(
+        config.data, task=config.task, seed=config.seed, progress=progress
+    )
 
 
 def _advise(
@@ -146,40 +152,31 @@ def _model(found: Fingerprint) -> list[Advice]:
 
 def _mask_loss(found: Fingerprint) -> Advice:
     """Dice with cross-entropy; rare classes weigh more among common ones."""
-    shares = found.class_fractions
-    foreground = {name: shares[name] for name in _foreground(found)}
-    present = [share for share in foreground.values() if share]
-    ratio = max(present) / min(present)
-    if ratio < _UNEVEN_PIXELS:
-        reason = f"heeds small classes, too: the rarest has {100 * min(present):.2g} %"
+    if found.imbalance < _UNEVEN_PIXELS:
+        reason = f"heeds small classes, too: the rarest has {percent(found.rarest)}"
         return Advice("model.loss", "DiceCE", reason)
-    weights = choose_class_weights(foreground, power=0.5)
-    background = [] if len(foreground) == len(shares) else [1.0]
-    value = {"name": "DiceCE", "class_weights": [*background, *weights]}
-    reason = f"one class has {ratio:.0f} times the pixels of another: by the root"
-    return Advice("model.loss", value, reason)
+    foreground = found.labels.foreground if found.labels else ()
+    shares = {name: found.class_fractions[name] for name in foreground}
+    background = [1.0] * (len(found.class_names) - len(foreground))
+    weights = background + choose_class_weights(shares, power=0.5)
+    reason = f"the commonest class has {found.imbalance:.0f} times the rarest's pixels"
+    return Advice("model.loss", {"name": "DiceCE", "class_weights": weights}, reason)
 
 
 def _class_loss(found: Fingerprint) -> Advice:
     """Cross-entropy; rare classes weigh more where they are uneven."""
-    present = [share for share in found.class_fractions.values() if share]
-    ratio = max(present) / min(present)
-    reason = f"the commonest class has {ratio:.1f} times the cases of the rarest"
-    if ratio < _UNEVEN:
+    reason = f"the commonest class has {found.imbalance:.1f} times the rarest's images"
+    if found.imbalance < _UNEVEN:
         return Advice("model.loss", "CE", reason)
     weights = choose_class_weights(found.class_fractions)
     return Advice("model.loss", {"name": "CE", "class_weights": weights}, reason)
-
-
-def _foreground(found: Fingerprint) -> tuple[str, ...]:
-    return found.labels.foreground if found.labels else found.class_names
 
 
 def _costs(
     config: FitConfig, found: Fingerprint, *, limit_s: float
 ) -> tuple[StepCost, ...]:
     """What steps cost here, if it may be measured and is of use."""
-    if not limit_s:
+    if limit_s <= 0:
         return ()
     mean, std = encoder_normalisation(config.model.encoder.name)
     segments = config.task == "segmentation"
@@ -216,10 +213,9 @@ def _batch(config: FitConfig, costs: Sequence[StepCost]) -> Advice:
     if not costs:
         return Advice("data.batch_size", least, "unsure: it was not measured")
     chosen = choose_batch(costs)
-    device = choose_device(str(config.trainer.get("accelerator") or "auto"))
-    precision = choose_precision(device=device).name
+    device, precision = device_of(config)
     times = ", ".join(f"{cost.image_s:.2g} s with {cost.batch_size}" for cost in costs)
-    reason = f"an image took {times} here ({device}, {precision})"
+    reason = f"an image took {times} here ({device}, {precision.name})"
     if chosen.memory_bytes is not None:
         reason += f"; {chosen.memory_bytes / 2**30:.1f} GiB"
     return Advice("data.batch_size", chosen.batch_size, reason)
@@ -238,7 +234,7 @@ def _length(
         minutes = epochs * epoch * cost.seconds / 60
         reason += (
             f": about {_duration(minutes)} here, {cost.seconds:.2g} s a step, and the "
-            "validations; segx fit --budget 30m would plan for half an hour"
+            "validations; segx fit --budget 30m makes it half an hour"
         )
     advice = [Advice("trainer.max_epochs", epochs, reason)]
     if config.task == "classification":
