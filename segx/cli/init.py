@@ -27,6 +27,7 @@ def run(argv: list[str]) -> int:
         )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.atomic import write_text
+    from segx.data.defects import plural
     from segx.training.proposal import propose
 
     with messages.status("Reading") as status:
@@ -48,7 +49,9 @@ def run(argv: list[str]) -> int:
     unsure = text.count("unsure")
     console.print(f"Written: {out}", highlight=False)
     if unsure:
-        console.print(f"  look at it: {unsure} comments say 'unsure'", highlight=False)
+        console.print(
+            f"  look at it: {plural(unsure, 'comment')} with 'unsure'", highlight=False
+        )
     console.print(f"  train:      segx fit -c {out}", highlight=False)
     return 0
 

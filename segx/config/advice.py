@@ -5,7 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from segx.config.reading import check_config, on_one_line
+from segx.config.reading import (
+    check_config,
+    config_keys,
+    on_one_line,
+    parse_yaml,
+)
 from segx.config.schema import FitConfig
 from segx.errors import ConfigError
 
@@ -49,11 +54,13 @@ def with_given(
     """
     items = list(advice)
     for key, value in given:
-        whole = [item for item in items if key.startswith(f"{item.key}.")]
-        if whole:
-            option = key.removeprefix(f"{whole[0].key}.")
-            changed = _with_option(whole[0], option, value)
-            items = [changed if item is whole[0] else item for item in items]
+        choice = next((item for item in items if key.startswith(f"{item.key}.")), None)
+        if choice is None:
+            choice = _default_choice(key)
+            items += [] if choice is None else [choice]
+        if choice is not None:
+            changed = _with_option(choice, key, value)
+            items = [changed if item is choice else item for item in items]
             continue
         new = Advice(key, value, _GIVEN)
         place = next((n for n, item in enumerate(items) if _within(item, key)), None)
@@ -128,7 +135,7 @@ def _written(tree: _Tree, *, indent: str) -> Iterator[str]:
             continue
         entry = f"{indent}{name}: {on_one_line(item.value)}"
         reason = " ".join(item.reason.split())
-        beside = f"{entry:<{_COMMENT_COLUMN - 1}} # {reason}"
+        beside = f"{entry:<{_COMMENT_COLUMN - 2}}  # {reason}"
         if not reason:
             yield entry
         elif len(beside) <= _WIDTH:
@@ -146,8 +153,19 @@ def _within(item: Advice, key: str) -> bool:
     return item.key == key or item.key.startswith(f"{key}.")
 
 
-def _with_option(item: Advice, option: str, value: Any) -> Advice:
+def _default_choice(key: str) -> Advice | None:
+    """The class that the schema names, where a key is one of its options."""
+    for known in config_keys():
+        if key.startswith(f"{known.name}."):
+            value = parse_yaml(known.default, name=known.name)
+            if isinstance(value, dict) and "name" in value:
+                return Advice(known.name, value, "the default")
+    return None
+
+
+def _with_option(item: Advice, key: str, value: Any) -> Advice:
     """The same choice of a class, with another value of one of its options."""
+    option = key.removeprefix(f"{item.key}.")
     named = item.value if isinstance(item.value, dict) else {"name": item.value}
     reason = f"{item.reason}; {option} {_GIVEN}"
     return replace(item, value={**named, option: value}, reason=reason)

@@ -186,8 +186,8 @@ def _classes(found: Fingerprint) -> list[Advice]:
 def _channels(found: Fingerprint) -> Advice:
     meaning = {1: "grey", 3: "RGB"}.get(found.channels, "as stored")
     if found.colour is not None and found.colour < _COLOURLESS:
-        meaning = "RGB, but as good as grey: 1 does if all images are"
-    return Advice("data.channels", found.channels, f"{meaning}, {found.dtype}")
+        meaning = "RGB, but as good as grey: 1 would do if all images are"
+    return Advice("data.channels", found.channels, f"{found.dtype}, {meaning}")
 
 
 def _neighbours(found: Fingerprint) -> list[Advice]:
@@ -198,12 +198,12 @@ def _neighbours(found: Fingerprint) -> list[Advice]:
         return [Advice("data.neighbours", 0, "unsure: how far apart planes are")]
     apart = found.spacing_mm[0] / min(found.spacing_mm[1:])
     near = apart <= _NEAR
-    beside = "show the same structures: 2.5D" if near else "are too far to help"
+    beside = "look alike: 2.5D" if near else "tell little of each other"
     return [
         Advice(
             "data.neighbours",
             int(near),
-            f"on each side of a plane: planes {apart:.2g} pixels apart {beside}",
+            f"on each side of a plane: planes are {apart:.2g} px apart and {beside}",
         )
     ]
 
@@ -215,7 +215,7 @@ def _splits(found: Fingerprint) -> list[Advice]:
     patients = (
         "no patient is split"
         if found.has_patients
-        else "unsure if a patient has several: a manifest can name them"
+        else "unsure if some are of one patient: a manifest can say so"
     )
     if not found.cases["val"]:
         share = round(min(0.25, max(0.1, _VALIDATED / count)), 2)
@@ -246,7 +246,7 @@ def _scale(found: Fingerprint, guess: Guess) -> list[Advice]:
 def _measured_scale(found: Fingerprint, guess: Guess) -> tuple[str, str]:
     if found.has_volumes:
         return "scan_zscore", f"{guess}: each by its own mean and deviation"
-    reach = f"99 % of the values are from {found.low:.4g} to {found.high:.4g}"
+    reach = f"99 % of the values are {found.reach}"
     if found.dtype == "uint8":
         covered = (found.high - found.low) / 255
         if covered >= 0.5:
@@ -301,9 +301,9 @@ def _stretch(found: Fingerprint) -> str:
 def _augmentation(found: Fingerprint, guess: Guess) -> Advice:
     """A preset by the way that images are held, then by what they are."""
     preset = _PRESETS.get(guess.modality, "standard")
-    reason = f"{guess}, without a way up; light varies less"
+    reason = f"{guess}; no way up was found; light varies less"
     if is_upright(found):
-        preset, reason = "radiograph", f"{guess}, all one way up"
+        preset, reason = "radiograph", f"{guess}; all are held one way up"
     if found.upright is None:
         reason = f"{guess}; unsure: too few images to tell if they have a way up"
     return Advice("data.augment.preset", preset, reason)

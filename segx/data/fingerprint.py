@@ -85,6 +85,12 @@ class Fingerprint:
         return Extent(int(rows), int(cols))
 
     @property
+    def reach(self) -> str:
+        """`low` and `high` in words."""
+        digits = 0 if self.high - self.low >= 100 else 3
+        return f"{self.low:.{digits}f} to {self.high:.{digits}f}"
+
+    @property
     def objects(self) -> dict[str, float]:
         """Share of each class that there is something of, the background apart."""
         names = self.labels.foreground if self.labels else self.class_names

@@ -45,10 +45,10 @@ def guess_modality(found: Fingerprint) -> Guess:
     if found.channels not in {1, 3}:
         sign = f"{found.channels} channels"
         return Guess("other", "images of many channels", sign, sure=True)
-    half = f"half of the pixels are below {found.brightness:.0%} of the range"
+    brightness = f"median brightness {100 * found.brightness:.0f} %"
     if found.colour is not None and found.colour >= _COLOURFUL:
-        return _coloured(found, f"colour, {half}")
-    return _grey(found, f"grey, {half}")
+        return _coloured(found, f"colour, {brightness}")
+    return _grey(found, f"grey, {brightness}")
 
 
 def is_upright(found: Fingerprint) -> bool:
@@ -58,7 +58,7 @@ def is_upright(found: Fingerprint) -> bool:
 
 def _volume(found: Fingerprint) -> Guess:
     """CT has a unit: air is at -1000 HU, fat at about -100."""
-    sign = f"99 % of the values are from {found.low:.4g} to {found.high:.4g}"
+    sign = f"99 % of the values are {found.reach}"
     if found.low <= _FAT_HU and found.high - found.low >= _CT_WIDTH_HU:
         return Guess("ct", "CT", sign, sure=found.low <= _AIR_HU)
     return Guess("mri", "MRI, or another scan without a unit", sign)

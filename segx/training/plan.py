@@ -27,7 +27,7 @@ __all__ = ["StepCost", "choose_batch", "device_of", "measure_steps"]
 
 _MOST_BATCH = 64
 _STEPS = 3
-"""The first of them builds what the others reuse, and does not count."""
+"""The first of them builds what the others reuse: it counts only if it is alone."""
 
 _MEMORY_SHARE = 0.6
 """Of the memory that there is; the rest is for images, and for others."""
@@ -78,7 +78,7 @@ def measure_steps(
         config: Gives the loss, the optimizer, the device and the precision.
         extent: Size of a training example, in pixels.
         least: Size of the first batch.
-        limit_s: Seconds that all of it may take, but for two steps of the least batch.
+        limit_s: Seconds that all of it may take; the first step is always made.
 
     Returns:
         The cost of at least one batch.
@@ -143,14 +143,15 @@ class _Step:
         self.most_bytes = _MEMORY_SHARE * _memory_of(self._device)
 
     def measure(self, batch_size: int, ends: float) -> StepCost:
-        """Make a few steps, two at least; others on the machine can only slow them."""
+        """Make a few steps, one at least; others on the machine can only slow them."""
         image, target = self._noise(batch_size)
         if self._device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._device)
         seconds: list[float] = []
-        while len(seconds) < 2 or (len(seconds) < _STEPS and time.monotonic() < ends):
+        while not seconds or (len(seconds) < _STEPS and time.monotonic() < ends):
             seconds.append(self._timed(image, target))
-        return StepCost(batch_size, min(seconds[1:]), _peak_bytes(self._device))
+        best = min(seconds[1:] or seconds)
+        return StepCost(batch_size, best, _peak_bytes(self._device))
 
     def _timed(self, image: Tensor, target: Tensor) -> float:
         start = time.monotonic()

@@ -214,10 +214,10 @@ def _batch(config: FitConfig, costs: Sequence[StepCost]) -> Advice:
         return Advice("data.batch_size", least, "unsure: it was not measured")
     chosen = choose_batch(costs)
     device, precision = device_of(config)
-    times = ", ".join(f"{cost.image_s:.2g} s with {cost.batch_size}" for cost in costs)
-    reason = f"an image took {times} here ({device}, {precision.name})"
+    times = ", ".join(f"{cost.image_s:.2g} with {cost.batch_size}" for cost in costs)
+    reason = f"s an image, measured here ({device}, {precision.name}): {times}"
     if chosen.memory_bytes is not None:
-        reason += f"; {chosen.memory_bytes / 2**30:.1f} GiB"
+        reason += f"; takes {chosen.memory_bytes / 2**30:.1f} GiB"
     return Advice("data.batch_size", chosen.batch_size, reason)
 
 

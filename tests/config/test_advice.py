@@ -75,6 +75,22 @@ def test_a_section_is_written_once_wherever_its_keys_come() -> None:
             [("model.loss.smooth", 0.0)],
             {"data.crop": 256, "model.loss": {"name": "DiceCE", "smooth": 0.0}},
         ),
+        (
+            [("training.optimizer.lr", 0.5)],
+            {
+                "data.crop": 256,
+                "model.loss": "DiceCE",
+                "training.optimizer": {
+                    "name": "AdamW",
+                    "lr": 0.5,
+                    "weight_decay": 0.01,
+                },
+            },
+        ),
+        (
+            [("trainer.max_epochs", 5)],
+            {"data.crop": 256, "model.loss": "DiceCE", "trainer.max_epochs": 5},
+        ),
         ([("seed", 3)], {"data.crop": 256, "model.loss": "DiceCE", "seed": 3}),
         ([("data", {})], {"data": {}, "model.loss": "DiceCE"}),
         (
