@@ -157,7 +157,7 @@ def _summed_up(
     low, high = _range(np.concatenate([look.pixels for look in looks]))
     width = max(high - low, np.finfo(float).tiny)
     unit = [(look.pixels.astype(np.float64) - low) / width for look in looks]
-    ranges = [np.subtract(*_range(look.pixels)[::-1]) for look in looks]
+    widths = [end - start for start, end in (_range(look.pixels) for look in looks)]
     marked = np.concatenate([look.foreground for look in looks])
     spacings = [look.spacing_mm for look in looks if look.spacing_mm is not None]
     masked = found.mask_values is not None
@@ -177,7 +177,7 @@ def _summed_up(
         high=high,
         brightness=float(np.median(np.concatenate(unit))),
         colour=_colour(unit) if found.channels == 3 else None,
-        scale_ratio=float(max(ranges) / max(min(ranges), np.finfo(float).tiny)),
+        scale_ratio=max(widths) / max(min(widths), float(np.finfo(float).tiny)),
         foreground=_percentiles(marked, 5, 95) if len(marked) else None,
         thickness_px=_nine_in_ten(looks) if masked else None,
         upright=_upright([look.thumbnail for look in looks]),

@@ -88,9 +88,11 @@ def _thickness(volume: NDArray[np.bool_]) -> float:
 def _thumbnail(plane: NDArray[Any]) -> NDArray[np.float32]:
     grey = plane.astype(np.float32).mean(axis=2, keepdims=True)
     small: NDArray[np.float32] = resize_image(grey, _THUMBNAIL)[..., 0]
-    centred = small - small.mean()
-    norm = float(np.linalg.norm(centred))
-    return centred / norm if norm > 0 else centred
+    centred: NDArray[np.float32] = small - small.mean()
+    norm = np.linalg.norm(centred)
+    if norm > 0:
+        centred /= norm
+    return centred
 
 
 def _spread(planes: NDArray[Any]) -> NDArray[Any]:
