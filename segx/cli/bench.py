@@ -90,7 +90,8 @@ def _tiles(
         from segx.training.run import RunFolder
 
         try:
-            splits = splits_of_run(RunFolder(path).read_config(), root=data)
+            run = RunFolder(path)
+            splits = splits_of_run(run.read_config(), run.splits, root=data)
             return sample_tiles(splits.val, spec, count=_PARITY_TILES), "validation"
         except SegxError as error:
             messages.print(f"Noise instead of the run's images: {error}")

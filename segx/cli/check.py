@@ -1,7 +1,7 @@
 """segx check: read a whole data set and list all of its defects."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from segx.data.overview import Overview
 
 __all__ = ["run"]
+
+_T = TypeVar("_T")
 
 
 def run(argv: list[str]) -> int:
@@ -147,8 +149,14 @@ def _summary(found: "Overview", checked: "CheckedData") -> Table:
 
 def _sizes(found: "Overview") -> str:
     """The smallest and the largest size."""
-    planes = sorted(item.planes for item in found.sizes)
-    sizes = sorted((item.rows, item.cols) for item in found.sizes)
-    smallest, largest = (f"{rows}x{cols}" for rows, cols in (sizes[0], sizes[-1]))
-    size = f"{smallest} px" if len(set(sizes)) == 1 else f"{smallest} to {largest} px"
-    return size if planes[-1] == 1 else f"{planes[0]} to {planes[-1]} planes of {size}"
+    sizes = sorted({(item.rows, item.cols) for item in found.sizes})
+    planes = sorted({item.planes for item in found.sizes})
+    size = " to ".join(f"{rows}x{cols}" for rows, cols in _ends(sizes))
+    if planes == [1]:
+        return f"{size} px"
+    return f"{' to '.join(map(str, _ends(planes)))} planes of {size} px"
+
+
+def _ends(values: list[_T]) -> list[_T]:
+    """The first and the last of some values; one where there is no other."""
+    return [values[0], values[-1]] if len(values) > 1 else values

@@ -81,8 +81,8 @@ def _splits(run: Path, data: Path | None) -> "Splits":
     from segx.evaluation.tiles import splits_of_run
     from segx.training.run import RunFolder
 
-    folder = run.parents[1] if run.suffix == ".ckpt" else run
-    return splits_of_run(RunFolder(folder).read_config(), root=data)
+    folder = RunFolder(run.parents[1] if run.suffix == ".ckpt" else run)
+    return splits_of_run(folder.read_config(), folder.splits, root=data)
 
 
 def _export(model: "Model", target: Path) -> None:

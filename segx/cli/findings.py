@@ -73,20 +73,20 @@ def verdict(findings: Sequence[Finding]) -> Text:
 
 
 def _section(group: Sequence[Finding], root: Path) -> Text:
-    """Title, some of the findings, and what to do."""
+    """Title, some of the findings, and what to do; what all share is said once."""
+    inside = f"{root}/"
+    wanted = list(dict.fromkeys(finding.expected for finding in group))
     text = Text(f"{group[0].code.title}\n", style="bold")
     for finding in group[:_SHOWN]:
-        text.append(f"{_relative(finding.file, root)}: ", style="cyan")
-        text.append(f"{finding.found}", style="default")
-        text.append(f"; expected: {finding.expected}\n", style="default")
+        name = "The set" if finding.file == root else str(finding.file)
+        own = f"; expected: {finding.expected}" if len(wanted) > 1 else ""
+        text.append(name.removeprefix(inside), style="cyan")
+        text.append(f" {finding.found}{own}\n".replace(inside, ""), style="default")
     if len(group) > _SHOWN:
         more = f"… and {len(group) - _SHOWN} more; --json FILE lists all\n"
         text.append(more, style="default")
+    if len(wanted) == 1:
+        text.append(f"Expected: {wanted[0]}.\n".replace(inside, ""), style="default")
     fixes = list(dict.fromkeys(finding.fix for finding in group))
     text.append("\n".join(fixes[:_SHOWN]), style="italic")
     return text
-
-
-def _relative(file: Path, root: Path) -> Path:
-    """A file as it is called within the data set."""
-    return file.relative_to(root) if file.is_relative_to(root) else file

@@ -34,6 +34,7 @@ def run(argv: list[str]) -> int:
         device=arguments.device,
         tile=arguments.tile,
         overlap=arguments.overlap,
+        blend=arguments.blend,
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
@@ -42,6 +43,7 @@ def run(argv: list[str]) -> int:
             mpp=arguments.mpp,
             pixel_mm=_pixel_mm(arguments.pixel_size),
         ),
+        interest=arguments.region,
         runtime=arguments.runtime,
         precision=arguments.precision,
     )
@@ -80,7 +82,8 @@ def _parser() -> Parser:
         "predicted again.",
     )
     parser.add_argument(
-        "model", help="a run folder, a .ckpt, a model folder or an .onnx"
+        "model",
+        help="a run folder, a folder of folds, a .ckpt, a model folder or an .onnx",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="scans, folders"
@@ -128,6 +131,11 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--overlap", type=float, help="least share that neighbours overlap"
     )
+    group.add_argument(
+        "--blend",
+        choices=("hann", "gaussian"),
+        help="how a pixel's weight falls towards a tile's border",
+    )
     group.add_argument("--batch-size", type=int, help="tiles that run at once")
     group.add_argument(
         "--tta",
@@ -139,6 +147,12 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         "--skip-blank",
         action="store_true",
         help="spare the network glass and empty margins",
+    )
+    group.add_argument(
+        "--region",
+        type=Path,
+        help="predict only within a mask or GeoJSON polygons; a folder holds one for "
+        "each scan, of its stem",
     )
 
 

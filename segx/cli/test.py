@@ -7,6 +7,7 @@ from rich.progress import Progress
 from segx.cli.console import console, messages
 from segx.cli.parser import Parser
 from segx.cli.results import result_table
+from segx.errors import ConfigError
 
 __all__ = ["run"]
 
@@ -18,28 +19,40 @@ def run(argv: list[str]) -> int:
         description="Predict the test cases of a run's data set as whole scans, and "
         "measure.",
     )
-    parser.add_argument("run", type=Path, help="a run folder")
+    parser.add_argument("run", type=Path, help="a run folder, or a folder of folds")
     parser.add_argument("--split", choices=("test", "val", "train"), default="test")
     parser.add_argument("--data", type=Path, help="another folder with the same layout")
     arguments = parser.parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.artifact import load_model
     from segx.data.datamodule import SegxDataModule
+    from segx.data.splits_file import refuse_trained_images
     from segx.evaluation.run import measure
+    from segx.inference.folds import runs_of
+    from segx.inference.loading import load
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
-    model = load_model(arguments.run)
+    is_one_run = runs_of(arguments.run) == [arguments.run]
+    if arguments.split != "test" and not is_one_run:
+        raise ConfigError(
+            f"--split {arguments.split}: the folds of {arguments.run} learnt from all "
+            "cases but those of test. Their out-of-fold results are in its cases.csv."
+        )
+    predictor = load(arguments.run)
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
     data = SegxDataModule.from_config(config)
+    if is_one_run and arguments.data is None:
+        data.check_splits(folder.splits)
+    elif arguments.split == "test":
+        refuse_trained_images(folder.splits, data.splits)
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Predicting", total=None)
         summary = measure(
-            model,
+            predictor,
             data,
             out,
             split=arguments.split,

@@ -1,5 +1,6 @@
 """Every key that a config may hold, with its type and its default."""
 
+import re
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -139,6 +140,13 @@ class DataConfig(Section):
     """Share of the training cases that is drawn where no validation cases are given."""
     test_split: float = Field(0.0, ge=0, lt=1)
     """The same for test cases."""
+    patient_pattern: str | None = None
+    """A regular expression whose group ``patient``, or whose first group, is the
+    patient in every image's file name."""
+    folds: int | None = Field(None, ge=2)
+    """Parts of a cross-validation; `segx cv` sets it, and `fold`."""
+    fold: int | None = Field(None, ge=0)
+    """The part that is held out as the test split, from 0."""
     crop: tuple[int, int] | None = (256, 256)
     """Size of a training crop; of volumes, at most that of the median plane."""
     resize: tuple[int, int] | Literal["auto"] | None = "auto"
@@ -162,6 +170,25 @@ class DataConfig(Section):
         if self.window is not None and self.intensity != "auto":
             raise ValueError("a window is a scale by itself: leave intensity at auto")
         return self
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> Self:
+        if self.fold is not None and self.fold >= (self.folds or 0):
+            raise ValueError(
+                f"fold {self.fold} is not one of {self.folds} folds, from 0"
+            )
+        return self
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _has_group(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError("needs a group in parentheses around the patient")
+        return value
 
     @field_validator("window")
     @classmethod

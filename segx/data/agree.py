@@ -12,8 +12,13 @@ from segx.config import DataConfig
 from segx.data.case import Layout, Task
 from segx.data.defects import Code, Findings, plural
 from segx.data.examine import CaseFacts
-from segx.data.mask_values import FoundValue, MaskValues, explain_values, is_blurred
-from segx.errors import DataError
+from segx.data.mask_values import (
+    FoundValue,
+    MaskValues,
+    UnclearValuesError,
+    explain_values,
+    is_blurred,
+)
 
 __all__ = ["Common", "find_common"]
 
@@ -140,8 +145,8 @@ def _common_values(
         return None
     try:
         return explain_values(_pooled(masks), data, planes=layout.plane_names)
-    except DataError as error:
-        reason = str(error)
+    except UnclearValuesError as error:
+        reason = error
     usual = _usual(masks, data, layout.plane_names)
     if usual is not None:
         known = frozenset(usual.ids)
@@ -154,9 +159,9 @@ def _common_values(
         found.add(
             Code.MASK_VALUES,
             layout.root,
-            f"has masks whose values can't be told: {reason}",
+            f"has masks that {reason.found}",
             expected="ids 0, 1, 2 … without a gap, or 0 and one other value",
-            fix="See there.",
+            fix=reason.fix,
         )
         return None
     for mask in blurred:
@@ -199,7 +204,7 @@ def _explained(
     """What some of the values mean, if that can be told."""
     try:
         return explain_values({v: pooled[v] for v in values}, data, planes=planes)
-    except DataError:
+    except UnclearValuesError:
         return None
 
 

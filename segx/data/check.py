@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 from segx.config import DataConfig
 from segx.data.agree import Common, find_common
@@ -28,7 +29,6 @@ from segx.data.balance import (
 )
 from segx.data.case import Case, Layout, SplitName, Task
 from segx.data.defects import (
-    LISTED,
     Code,
     DefectsError,
     Finding,
@@ -36,10 +36,11 @@ from segx.data.defects import (
     Severity,
     errors_among,
 )
-from segx.data.examine import CaseFacts, Examined, examine
+from segx.data.digests import identical_cases, image_digests
+from segx.data.examine import CaseFacts, Examined, classes_held, examine
 from segx.data.layouts import find_layout
 from segx.data.leaks import find_identical, find_patient_leaks, find_similar
-from segx.data.splits import Splits, identical_files, split
+from segx.data.splits import Splits, split
 from segx.data.survey import Survey, survey
 from segx.errors import DataError
 
@@ -97,7 +98,7 @@ class CheckedData:
         return self.splits, self.survey
 
     def log_warnings(self) -> None:
-        """Log what was decided on the way, and each warning."""
+        """Log what was decided on the way, and a warning of each kind."""
         values = self.common.mask_values
         if values is not None and values.is_mapped:
             ids = dict(values.ids)
@@ -105,11 +106,10 @@ class CheckedData:
         grey = sum(item.channels == 1 for item in self.facts)
         if self.common.channels == 3 and grey:
             logger.info("%d of %d images are grey: read as RGB.", grey, len(self.facts))
-        for warning in self.warnings[:LISTED]:
-            logger.warning("%s", warning)
-        if len(self.warnings) > LISTED:
-            more = len(self.warnings) - LISTED
-            logger.warning("… and %d more warnings: see segx check.", more)
+        for code, kind in groupby(self.warnings, key=lambda warning: warning.code):
+            first, *more = kind
+            others = f" ({len(more)} more like it: see segx check.)" if more else ""
+            logger.warning("%s: %s%s", code.title, first, others)
 
 
 def check_data(
@@ -127,10 +127,11 @@ def check_data(
         DataError: If there is no data set, or none in a layout that segx knows.
     """
     layout = find_layout(data, task=task)
+    data = layout.completed(data)
     found = Findings(list(layout.findings))
     examined = _examine_all(layout, data, progress)
     for item in examined:
-        found.found += item.findings
+        found.findings += item.findings
     usable = {case.id for case in layout.cases}
     facts = tuple(
         item.facts
@@ -139,21 +140,21 @@ def check_data(
     )
     common = find_common(facts, layout, data, task=task, found=found)
     splits = _relations(layout, facts, data, seed=seed, found=found)
-    parts = _parts(facts, _split_of(layout, splits))
-    by_split = _weigh(layout, parts, common, found)
+    split_of = _split_of(layout, splits)
+    by_split = _weigh(layout, _parts(facts, split_of), common, found)
+    sound = _sound(facts, found)
+    training = _parts(sound, split_of).get("train")
     summed = None
-    if not errors_among(found.found):
+    if training:
         fractions = by_split["train"]
-        summed = survey(
-            facts, parts["train"], common, data, fractions=fractions, found=found
-        )
+        summed = survey(sound, training, common, data, fractions=fractions, found=found)
     return CheckedData(
         layout=layout,
         facts=facts,
         common=common,
         splits=splits,
-        survey=None if errors_among(found.found) else summed,
-        findings=_ordered(found.found),
+        survey=None if errors_among(found.findings) else summed,
+        findings=_ordered(found.findings),
     )
 
 
@@ -170,12 +171,15 @@ def _examine_all(
     spare = (Case(f"{path}", path) for path in layout.spare)
     cases = [*layout.cases, *spare]
     # Decoders let other threads run; processes would have to send back what they read.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    try:
         waiting = [pool.submit(look, case) for case in cases]
         for done, _ in enumerate(as_completed(waiting), start=1):
             if progress is not None:
                 progress(done, len(cases))
-    return [task.result() for task in waiting]
+        return [task.result() for task in waiting]
+    finally:
+        pool.shutdown(cancel_futures=True)  # on Ctrl-C, the rest is not read first
 
 
 def _relations(
@@ -187,16 +191,19 @@ def _relations(
     found: Findings,
 ) -> Splits | None:
     """Look for cases that belong together, and split the others from them."""
-    same = identical_files(layout.cases)
+    digests = image_digests(layout.cases)
+    same = identical_cases(digests)
     leaks = Findings()
     find_patient_leaks(layout.cases, leaks)
     find_identical(layout.cases, same, leaks)
     splits = None
-    if not errors_among(leaks.found):
+    if not errors_among(leaks.findings):
         try:
-            splits = split(layout, data, seed=seed, same=same)
+            splits = split(
+                layout, data, seed=seed, digests=digests, traits=classes_held(facts)
+            )
         except DefectsError as error:
-            leaks.found += error.findings
+            leaks.findings += error.findings
         except DataError as error:
             leaks.add(
                 Code.BAD_SPLIT,
@@ -206,7 +213,7 @@ def _relations(
                 fix="Add cases, or set data.validation_split.",
             )
     find_similar(facts, _split_of(layout, splits), same, leaks)
-    found.found += leaks.found
+    found.findings += leaks.findings
     return splits
 
 
@@ -230,7 +237,9 @@ def _split_of(layout: Layout, splits: Splits | None) -> dict[str, SplitName]:
     """The split of each case: as it was made or, where it was not, as given."""
     if splits is None:
         return {case.id: case.split or "train" for case in layout.cases}
-    return {case.id: name for name, cases in splits.items() for case in cases}
+    named = {case.id: name for name, cases in splits.items() for case in cases}
+    apart: dict[str, SplitName] = {case.id: "test" for case in splits.apart}
+    return named | apart
 
 
 def _parts(
@@ -243,6 +252,14 @@ def _parts(
         for name in names
     }
     return {name: part for name, part in parts.items() if part}
+
+
+def _sound(facts: Sequence[CaseFacts], found: Findings) -> list[CaseFacts]:
+    """The facts of the cases none of whose files has an error."""
+    bad = {item.file for item in errors_among(found.findings)}
+    return [
+        item for item in facts if bad.isdisjoint([*item.case.images, *item.case.masks])
+    ]
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -215,7 +215,7 @@ def _splits(found: Fingerprint) -> list[Advice]:
     patients = (
         "no patient is split"
         if found.has_patients
-        else "unsure if some are of one patient: a manifest can say so"
+        else "unsure if some are of one patient: then say data.patient_pattern"
     )
     if not found.cases["val"]:
         share = round(min(0.25, max(0.1, _VALIDATED / count)), 2)

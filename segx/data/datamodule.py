@@ -27,7 +27,7 @@ from segx.data.dataset import (
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
 from segx.data.sampler import EpochSampler
-from segx.data.splits import write_splits
+from segx.data.splits_file import check_splits, write_splits
 from segx.data.store import CaseStore
 from segx.errors import DataError
 from segx.geometry import Extent
@@ -144,7 +144,15 @@ class SegxDataModule(pl.LightningDataModule):
 
     def write_splits(self, path: Path) -> None:
         """Write down which case stands in which split, as CSV."""
-        write_splits(path, self.splits)
+        write_splits(path, self.splits, root=self.layout.root)
+
+    def check_splits(self, path: Path) -> None:
+        """Refuse a data set that has changed since `write_splits` wrote this file.
+
+        Raises:
+            DefectsError: With each change.
+        """
+        check_splits(path, self.splits, root=self.layout.root)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of crops; Lightning tells the sampler the epoch."""

@@ -62,6 +62,8 @@ class Code(Enum):
     MANIFEST_ROW = "manifest-row", Severity.ERROR, "Lines that can't be understood"
     MISSING_FILE = "missing-file", Severity.ERROR, "Lines whose file is not there"
     AMBIGUOUS_FILE = "ambiguous-file", Severity.ERROR, "Names that fit several files"
+    FILE_NAME = "file-name", Severity.ERROR, "Files whose names tell no case"
+    CHANNEL_FILES = "channel-files", Severity.ERROR, "Images that lack a channel"
     NOT_AN_IMAGE = "not-an-image", Severity.ERROR, "Lines that name other files"
     LISTED_TWICE = "listed-twice", Severity.ERROR, "Images that are listed twice"
 
@@ -103,6 +105,8 @@ class Code(Enum):
         Severity.WARNING,
         "Identical images with different labels",
     )
+    CHANGED_DATA = "changed-data", Severity.ERROR, "Cases that are not as they were"
+    TRAINED_ON = "trained-on", Severity.ERROR, "Test images that a run was trained on"
     BAD_SPLIT = "bad-split", Severity.ERROR, "Splits that can't be made"
     ABSENT_CLASS = "absent-class", Severity.WARNING, "Classes that a split lacks"
     IMBALANCE = "imbalance", Severity.WARNING, "Classes that are hardly there"
@@ -152,12 +156,12 @@ class Findings:
     """What a look through a data set turns up beside its cases.
 
     Args:
-        found: What is wrong or odd.
+        findings: What is wrong or odd.
         notes: What was left aside, in words.
         spare: Images that can't be used, but are looked at all the same.
     """
 
-    found: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     spare: list[Path] = field(default_factory=list)
 
@@ -165,7 +169,7 @@ class Findings:
         self, code: Code, file: Path, found: str, *, expected: str, fix: str
     ) -> None:
         """Write down something that is wrong or odd."""
-        self.found.append(Finding(code, file, found, expected, fix))
+        self.findings.append(Finding(code, file, found, expected, fix))
 
     def note(self, text: str) -> None:
         """Write down something that was left aside."""

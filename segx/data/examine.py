@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from segx.data.defects import Code, Finding, Findings, plural
 from segx.data.mask_values import MOST_STORED
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
-from segx.scans import match_channels, open_scan
+from segx.scans import match_channels, open_channels
 from segx.scans.intensity import SCAN_PIXELS
 from segx.scans.sampling import spread_pixels
 
-__all__ = ["CaseFacts", "Examined", "examine"]
+__all__ = ["CaseFacts", "Examined", "classes_held", "examine"]
 
 _SAMPLED_PIXELS = 4096
 _SAMPLED_BYTES = 512
@@ -101,15 +101,15 @@ def examine(
             always have to be.
     """
     found = Findings()
-    image = _read(case.image, found, as_mask=False, axis=axis)
+    image = _read(case.images, found, as_mask=False, axis=axis)
     values = []
     for path in case.masks:
-        mask = _read(path, found, as_mask=True, axis=axis)
+        mask = _read((path,), found, as_mask=True, axis=axis)
         values.append(None if mask is None else _count(mask, path, found))
         if mask is not None and image is not None:
             _compare(mask, path, image, case.image, found)
     if image is None:
-        return Examined(None, tuple(found.found))
+        return Examined(None, tuple(found.findings))
     is_finite = _check_image(image, case.image, channels, found)
     planes, rows, cols, stored = image.shape
     sees = is_finite and not _is_constant(image, case.image, found)
@@ -126,22 +126,44 @@ def examine(
         sample=_sample(image, measured=measured or planes > 1),
         signature=signature(image.planes[planes // 2]) if sees else None,
     )
-    return Examined(facts, tuple(found.found))
+    return Examined(facts, tuple(found.findings))
 
 
-def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored | None:
-    """All of a file, or a finding."""
+def classes_held(facts: Iterable[CaseFacts]) -> dict[str, frozenset[tuple[int, int]]]:
+    """Which foreground values the masks of each case hold, for drawing splits.
+
+    Returns:
+        By case id, pairs of a mask's number (of multilabel masks, the class) and a
+        stored value.
+    """
+    return {
+        item.case.id: frozenset(
+            (number, value)
+            for number, counts in enumerate(item.values)
+            for value in counts or ()
+            if value > 0
+        )
+        for item in facts
+    }
+
+
+def _read(
+    paths: tuple[Path, ...], found: Findings, *, as_mask: bool, axis: int
+) -> _Stored | None:
+    """All of the files of an image or of a mask, or a finding."""
     try:
-        with open_scan(path, as_mask=as_mask, axis=axis) as scan:
+        with open_channels(paths, as_mask=as_mask, axis=axis) as scan:
             planes = [scan.read_all(plane=plane) for plane in range(scan.planes)]
             return _Stored(tuple(planes), scan.space, scan.spacing_mm, scan.is_turned)
     except ScanError as error:
+        bad = next((path for path in paths if str(path) in str(error)), paths[0])
+        problem, _, advice = str(error).removeprefix(f"{bad} ").partition(". ")
         found.add(
             Code.UNREADABLE,
-            path,
-            str(error).removeprefix(f"{path} ").rstrip("."),
+            bad,
+            problem.rstrip("."),
             expected="a file that can be read to its last pixel",
-            fix="Copy it again from where it came, or take the case out.",
+            fix=advice or "Copy it again from where it came, or take the case out.",
         )
         return None
 
@@ -152,14 +174,14 @@ def _compare(
     """A mask has its image's size, and lies where it lies."""
     if mask.shape[:3] != image.shape[:3]:
         ours, theirs = _size(mask, image), _size(image, mask)
-        turned = mask.shape[1:3] == image.shape[2:0:-1]
+        is_swapped = mask.shape[1:3] == image.shape[2:0:-1]
         found.add(
             Code.SIZE_MISMATCH,
             path,
             f"has {ours}",
             expected=f"{theirs} (rows x columns), as its image {of}",
-            fix=f"{'One of them is turned. ' if turned else ''}Draw or export the mask "
-            "at the image's size.",
+            fix=f"{'One of them is turned. ' if is_swapped else ''}Export the mask at "
+            "the image's size.",
         )
     elif image.is_turned != mask.is_turned:
         # Both are read as they say. A mask that was drawn on a picture that nobody had
@@ -256,7 +278,9 @@ def _check_image(
 def _is_constant(image: _Stored, path: Path, found: Findings) -> bool:
     """Whether all pixels are alike; that is written down."""
     first = image.planes[0][0, 0]
-    if any((plane != first).any() for plane in image.planes):
+    if (image.planes[0][:1] != first).any() or any(
+        (plane != first).any() for plane in image.planes
+    ):
         return False
     found.add(
         Code.CONSTANT_IMAGE,

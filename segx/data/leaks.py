@@ -36,7 +36,7 @@ def find_identical(
 
     Args:
         cases: The cases.
-        same: The ids of each group, as `identical_files` gives them.
+        same: The ids of each group, as `identical_cases` gives them.
         found: Where it is written down.
     """
     by_id = {case.id: case for case in cases}

@@ -14,6 +14,7 @@ from segx.data.balance import ClassShares
 from segx.data.defects import Code, Findings
 from segx.data.examine import CaseFacts
 from segx.data.mask_values import MaskValues
+from segx.errors import DataError
 from segx.geometry import Extent
 from segx.labels import Labels
 from segx.scans import Intensity, match_channels
@@ -103,11 +104,11 @@ def survey(
     *,
     fractions: ClassShares,
     found: Findings,
-) -> Survey:
-    """Sum up cases that go together.
+) -> Survey | None:
+    """Sum up cases that go together, if their values can be scaled.
 
     Args:
-        facts: All cases; none has a defect.
+        facts: All cases without a defect.
         training: Those whose pixels set the intensity scale.
         common: What all of them are read as.
         data: Gives `window` and `intensity`.
@@ -117,7 +118,25 @@ def survey(
     scale = _scan_scale(training, common.channels, data)
     ranges = _scan_ranges(facts, common.channels, scale)
     _find_blank(ranges, facts, found)
-    (low, high), source = _intensity_range(training, common.channels, data)
+    try:
+        (low, high), source = _intensity_range(training, common.channels, data)
+    except DataError as error:
+        found.add(
+            Code.NO_INTENSITY_RANGE,
+            training[0].case.image,
+            f"can't be scaled as the config says: {str(error).rstrip('.')}",
+            expected="whole numbers, whose type tells their range",
+            fix="Set data.intensity to auto.",
+        )
+        return None
+    if scale is None and any(np.greater_equal(low, high)):
+        found.add(
+            Code.NO_INTENSITY_RANGE,
+            training[0].case.image,
+            f"holds {low[0]:g} everywhere, as all training images do",
+            expected="at least two values",
+            fix="Were they exported right? Replace them.",
+        )
     return Survey(
         channels=common.channels,
         dtype=str(common.dtype),

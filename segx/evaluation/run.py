@@ -21,28 +21,33 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.summary import Summary, summarise, write_summary
 from segx.inference.loading import predictor_of
+from segx.inference.predictor import Predictor
 from segx.labels import Labels
 from segx.metrics.overlap import Counts, count_overlap, sum_counts
 
-__all__ = ["measure"]
+__all__ = ["OnMask", "measure"]
+
+OnMask = Callable[[Case, NDArray[np.uint8], NDArray[np.uint8]], None]
 
 
 def measure(
-    model: Model,
+    model: Model | Predictor,
     data: SegxDataModule,
     out: Path,
     *,
     split: SplitName = "test",
     on_case: Callable[[int, int], None] | None = None,
+    on_mask: OnMask | None = None,
 ) -> Summary | ClassificationSummary:
     """Predict every case of a split and write cases.csv and summary.json.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a predictor of one or several.
         data: The data set, split as it was for the training.
         out: Folder for the two files.
         split: The cases to measure on.
         on_case: Called with the number of cases done, and of all.
+        on_mask: Called with each case, its true mask and the one predicted.
 
     Raises:
         DataError: If the split is empty, or the data set has other classes than the
@@ -55,30 +60,36 @@ def measure(
             "val), or keep some back before training: --data.test_split 0.2"
         )
     _check_classes(model, data)
-    measure_cases = _segmentation if model.spec.labels else _classification
-    return measure_cases(model, data, cases, out, on_case or _silent)
+    predictor = model if isinstance(model, Predictor) else predictor_of(model)
+    on_case = on_case or _silent
+    if predictor.spec.labels is None:
+        return _classification(predictor, data, cases, out, on_case)
+    return _segmentation(predictor, data, cases, out, on_case, on_mask=on_mask)
 
 
 def _segmentation(
-    model: Model,
+    predictor: Predictor,
     data: SegxDataModule,
     cases: Sequence[Case],
     out: Path,
     on_case: Callable[[int, int], None],
+    *,
+    on_mask: OnMask | None,
 ) -> Summary:
-    predictor = predictor_of(model)
     reader = CaseReader(
         channels=data.survey.channels,
         dtype=np.dtype(data.survey.dtype),
         mask_values=data.survey.mask_values,
-        axis=model.spec.axis,
+        axis=predictor.spec.axis,
     )
     rows = []
     for done, case in enumerate(cases, start=1):
         truth = reader.mask(case)
         if truth is None or data.labels is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        predicted = predictor.predict(case.image)
+        predicted = predictor.predict(case.images)
+        if on_mask is not None:
+            on_mask(case, truth, predicted)
         counts = _count(truth, predicted, data.labels)
         rows += case_rows(case.id, counts, patient=case.patient)
         on_case(done, len(cases))
@@ -100,18 +111,17 @@ def _count(
 
 
 def _classification(
-    model: Model,
+    predictor: Predictor,
     data: SegxDataModule,
     cases: Sequence[Case],
     out: Path,
     on_case: Callable[[int, int], None],
 ) -> ClassificationSummary:
-    predictor = predictor_of(model)
     classified = []
     for done, case in enumerate(cases, start=1):
         if case.label is None:
             raise DataError(f"{case.image} has no label to measure against.")
-        probabilities = tuple(predictor.classify(case.image).astype(float).tolist())
+        probabilities = tuple(predictor.classify(case.images).astype(float).tolist())
         classified.append(
             ClassifiedCase(case.id, case.patient, case.label, probabilities)
         )
@@ -123,7 +133,7 @@ def _classification(
     return summary
 
 
-def _check_classes(model: Model, data: SegxDataModule) -> None:
+def _check_classes(model: Model | Predictor, data: SegxDataModule) -> None:
     trained = model.spec.labels or model.spec.class_names
     found = data.labels or data.class_names
     if trained != found:

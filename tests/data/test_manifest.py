@@ -108,7 +108,7 @@ def test_stems_are_found_in_the_folders_of_the_splits(tmp_path: Path) -> None:
         ("2", "train"),
         ("test-1", "test"),
     }
-    assert "give the path" in problems(tmp_path, ["image", "1", "2"])
+    assert "Give the path" in problems(tmp_path, ["image", "1", "2"])
 
 
 def test_all_bad_rows_are_listed_with_their_lines(root: Path) -> None:

@@ -11,7 +11,7 @@ from segx.data.case import Task
 from segx.data.check import CheckedData, check_data
 from segx.data.defects import Code, DefectsError
 from segx.data.survey import Survey
-from segx.errors import DataError, ScanError
+from segx.errors import ScanError
 from segx.scans import open_scan
 from tests.data.sets import disc, picture, save, write_classes, write_pairs
 
@@ -160,8 +160,7 @@ def test_blank_training_images_are_refused(tmp_path: Path) -> None:
     write_deep(tmp_path, 1.0, np.uint16, ("train", "val"))
     blank = np.zeros((40, 40), np.uint16)
     tifffile.imwrite(tmp_path / "train" / "images" / "train.tif", blank)
-    with pytest.raises(DataError, match="nothing to scale"):
-        look(tmp_path).intensity(mean=0.5, std=0.5)
+    assert "train.tif: holds 0 everywhere" in problems(tmp_path)
 
 
 def test_a_class_that_a_split_lacks_is_a_warning(tmp_path: Path) -> None:
@@ -212,7 +211,9 @@ def test_classification_counts_cases(tmp_path: Path) -> None:
 def test_real_sets_are_surveyed(
     shared_data: Callable[[str], Path], name: str, channels: int, names: int
 ) -> None:
-    found = look(shared_data(name))
+    checked = check(shared_data(name))
+    assert checked.findings == ()
+    _, found = checked.refuse_defects()
     assert found.labels is not None
     assert (found.channels, len(found.labels.names)) == (channels, names)
 
