@@ -80,26 +80,37 @@ def classes(root: Path) -> Path:
     return write_classes(root, {"benign": 12, "malignant": 6})
 
 
-LAYOUTS: dict[str, Callable[[Path], Path]] = {
-    item.__name__: item
-    for item in (
-        folders,
-        no_splits,
-        three_classes,
-        multilabel,
-        sixteen_bit,
-        many_channels,
-        volumes,
-        classes,
-    )
+def listed(root: Path) -> Path:
+    write_pairs(root, "abcdef", rows=60, cols=60)
+    rows = [f"{stem},p{number // 2}" for number, stem in enumerate("abcdef")]
+    (root / "list.csv").write_text("\n".join(["picture,patient", *rows]))
+    return root
+
+
+GIVEN = [
+    *("--manifest", "list.csv", "--data.columns.image", "picture"),
+    *("--data.classes", "[background, cell]", "--model.loss.smooth", "0.5"),
+]
+
+LAYOUTS: dict[str, tuple[Callable[[Path], Path], list[str], dict[str, object]]] = {
+    "folders": (folders, [], {"mask_kind": "binary", "intensity": "range"}),
+    "no_splits": (no_splits, [], {"crop": (128, 128), "validation_split": 0.25}),
+    "three_classes": (three_classes, [], {"mask_kind": "multiclass"}),
+    "multilabel": (multilabel, [], {"classes": ("cell", "nucleus")}),
+    "sixteen_bit": (sixteen_bit, [], {"intensity": "percentile", "channels": 1}),
+    "many_channels": (many_channels, [], {"channels": 7}),
+    "volumes": (volumes, [], {"intensity": "scan_zscore", "axis": 0}),
+    "classes": (classes, [], {"classes": ("benign", "malignant"), "crop": None}),
+    "listed": (listed, GIVEN, {"classes": ("background", "cell")}),
 }
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_what_init_writes_is_trained_as_it_is(name: str, tmp_path: Path) -> None:
-    config, text = initiated(LAYOUTS[name](tmp_path / "data"))
+    make, given, expected = LAYOUTS[name]
+    config, text = initiated(make(tmp_path / "data"), *given)
     assert config.data.root == (tmp_path / "data").resolve()
-    assert config.data.classes is not None
+    assert {key: getattr(config.data, key) for key in expected} == expected
     words = ["fit", "-c", str(tmp_path / "my.yaml"), "--runs", str(tmp_path / "runs")]
     assert main([*words, *SHORT]) == 0
     assert (tmp_path / "runs" / "my" / "checkpoints" / "best.ckpt").is_file()
@@ -110,34 +121,11 @@ def test_what_init_writes_is_trained_as_it_is(name: str, tmp_path: Path) -> None
         assert not is_value or "#" in line or before.lstrip().startswith("#"), line
 
 
-def test_each_layout_gets_what_suits_it(tmp_path: Path) -> None:
-    data = {
-        name: initiated(make(tmp_path / name / "data"))[0].data
-        for name, make in LAYOUTS.items()
-    }
-    assert data["folders"].mask_kind == "binary"
-    assert data["three_classes"].mask_kind == "multiclass"
-    assert data["multilabel"].classes == ("cell", "nucleus")
-    assert data["sixteen_bit"].intensity == "percentile"
-    assert data["many_channels"].channels == 7
-    assert data["volumes"].intensity == "scan_zscore"
-    assert data["volumes"].axis == 0
-    assert data["classes"].classes == ("benign", "malignant")
-    assert data["no_splits"].crop == (128, 128)
-
-
-def test_a_manifest_and_names_may_be_given(tmp_path: Path) -> None:
-    root = write_pairs(tmp_path / "data", "abcdef", rows=60, cols=60)
-    rows = [f"{stem},p{number // 2}" for number, stem in enumerate("abcdef")]
-    (root / "list.csv").write_text("\n".join(["picture,patient", *rows]))
-    given = [
-        *("--data.manifest", "list.csv", "--data.columns.image", "picture"),
-        *("--data.classes", "[background, cell]", "--data.batch_size", "3"),
-        *("--model.loss.smooth", "0.5"),
-    ]
-    config, text = initiated(root, *given)
+def test_what_is_given_is_kept_and_said_to_be_given(tmp_path: Path) -> None:
+    config, text = initiated(
+        listed(tmp_path / "data"), *GIVEN, "--data.batch_size", "3"
+    )
     assert config.data.columns.image == "picture"
-    assert config.data.classes == ("background", "cell")
     assert config.data.batch_size == 3
     assert config.model.loss.options == {"smooth": 0.5}
     assert "no patient is split" in text
@@ -172,7 +160,7 @@ def test_an_older_file_is_kept(
     [
         (["--data.bach_size", "3"], "Did you mean batch_size", 2),
         (["--model.decoder", "FNP"], "Did you mean FPN", 2),
-        (["--data.classes", "[a, b, c, d]"], "Masks hold", 1),
+        (["--data.classes", "[a, b, c, d]"], "Name 2 classes", 1),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(
