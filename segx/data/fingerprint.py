@@ -1,5 +1,6 @@
 """What of a data set decides how to learn from it, in few numbers."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from segx.config import DataConfig
 from segx.data.case import Case, Layout, SplitName, Task
 from segx.data.check import Progress, check_data
+from segx.data.defects import plural
 from segx.data.look import Look, look_at
 from segx.data.reader import CaseReader
 from segx.data.survey import Survey
@@ -17,6 +19,8 @@ from segx.geometry import Extent
 from segx.labels import Labels
 
 __all__ = ["Fingerprint", "take_fingerprint"]
+
+logger = logging.getLogger(__name__)
 
 _LOOKS = 32
 """Most cases that are looked at closely."""
@@ -47,7 +51,8 @@ class Fingerprint:
         brightness: Median of the values* between `low` (0) and `high` (1).
         colour: Mean distance of the brightest from the darkest of three channels*, on
             the same scale; 0 for grey, None for other than three channels.
-        scale_ratio: Widest range of an image divided by the narrowest*.
+        scale_ratio: Widest range of an image divided by the narrowest*, blank ones
+            apart.
         foreground: The 5th and the 95th percentile of the values in objects*; None
             without masks.
         thickness_px: Thickness that 9 in 10 images don't exceed: of the largest circle
@@ -133,7 +138,9 @@ def take_fingerprint(
         data = data.model_copy(update={"intensity": "percentile"})
     checked = check_data(data, task=task, seed=seed, progress=progress)
     splits, found = checked.refuse_defects()
-    checked.log_warnings()
+    if checked.warnings:
+        count, root = plural(len(checked.warnings), "warning"), checked.layout.root
+        logger.warning("%s about the data: segx check %s lists them.", count, root)
     training = splits.train
     reader = CaseReader(
         channels=found.channels,
@@ -155,9 +162,10 @@ def _summed_up(
 ) -> Fingerprint:
     """The numbers of a data set, from its survey and a few close looks."""
     low, high = _range(np.concatenate([look.pixels for look in looks]))
-    width = max(high - low, np.finfo(float).tiny)
+    width = (high - low) or 1.0
     unit = [(look.pixels.astype(np.float64) - low) / width for look in looks]
-    widths = [end - start for start, end in (_range(look.pixels) for look in looks)]
+    spans = [end - start for start, end in (_range(look.pixels) for look in looks)]
+    widths = [span for span in spans if span] or [1.0]
     marked = np.concatenate([look.foreground for look in looks])
     spacings = [look.spacing_mm for look in looks if look.spacing_mm is not None]
     masked = found.mask_values is not None
@@ -177,7 +185,7 @@ def _summed_up(
         high=high,
         brightness=float(np.median(np.concatenate(unit))),
         colour=_colour(unit) if found.channels == 3 else None,
-        scale_ratio=max(widths) / max(min(widths), float(np.finfo(float).tiny)),
+        scale_ratio=max(widths) / min(widths),
         foreground=_percentiles(marked, 5, 95) if len(marked) else None,
         thickness_px=_nine_in_ten(looks) if masked else None,
         upright=_upright([look.thumbnail for look in looks]),
@@ -230,7 +238,7 @@ def _upright(thumbnails: Sequence[NDArray[np.float32]]) -> float | None:
     losses = []
     for thumbnail in thumbnails:
         others = total - thumbnail
-        norm = max(float(np.linalg.norm(others)), np.finfo(np.float32).tiny)
+        norm = float(np.linalg.norm(others)) or 1.0
         loss = np.vdot(thumbnail[:, ::-1], others) - np.vdot(thumbnail[::-1], others)
         losses.append(float(loss) / norm)
     return float(np.median(losses))
