@@ -42,10 +42,9 @@ def guess_modality(found: Fingerprint) -> Guess:
     """Guess the kind of images from depth, values, colour and brightness."""
     if found.has_volumes:
         return _volume(found)
-    if found.channels not in {1, 3}:
-        sign = f"{found.channels} channels"
-        return Guess("other", "images of many channels", sign, sure=True)
     brightness = f"median brightness {100 * found.brightness:.0f} %"
+    if found.channels not in {1, 3}:
+        return Guess("other", "neither grey nor RGB", brightness, sure=True)
     if found.colour is not None and found.colour >= _COLOURFUL:
         return _coloured(found, f"colour, {brightness}")
     return _grey(found, f"grey, {brightness}")

@@ -1,5 +1,6 @@
 """Every config that `segx init` writes is trained by `segx fit` as it is."""
 
+import json
 import re
 from collections.abc import Callable
 from itertools import pairwise
@@ -87,6 +88,23 @@ def listed(root: Path) -> Path:
     return root
 
 
+def raw(root: Path) -> Path:
+    """As nnU-Net keeps them: a file a channel."""
+    for number, stem in enumerate("abcdef"):
+        for channel in range(2):
+            image = picture(60, 60, channels=1, seed=10 * number + channel)
+            save(root / "imagesTr" / f"{stem}_{channel:04d}.png", image)
+        save(root / "labelsTr" / f"{stem}.png", disc(60, 60))
+    described = {
+        "channel_names": {"0": "T1", "1": "T2"},
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": 6,
+        "file_ending": ".png",
+    }
+    (root / "dataset.json").write_text(json.dumps(described))
+    return root
+
+
 GIVEN = [
     *("--manifest", "list.csv", "--data.columns.image", "picture"),
     *("--data.classes", "[background, cell]", "--model.loss.smooth", "0.5"),
@@ -101,6 +119,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], list[str], dict[str, object]]] 
     "many_channels": (many_channels, [], {"channels": 7}),
     "volumes": (volumes, [], {"intensity": "scan_zscore", "axis": 0}),
     "classes": (classes, [], {"classes": ("benign", "malignant"), "crop": None}),
+    "raw": (raw, [], {"channels": 2, "classes": ("background", "lesion")}),
     "listed": (listed, GIVEN, {"classes": ("background", "cell")}),
 }
 
