@@ -34,12 +34,12 @@ def run(argv: list[str]) -> int:
             raise ConfigError(f"--{key}: only keys of data are allowed here.")
     data = read_config("unet", [*keys, ("data.root", arguments.root)]).data
     # Imported here, after wrong use has been refused.
-    from segx.data.layouts import read_layout
+    from segx.data.check import check_data
     from segx.data.nnunet_export import write_nnunet
-    from segx.data.survey import survey
 
-    layout = read_layout(data, task="segmentation")
-    found = survey(layout, data, task="segmentation")
+    checked = check_data(data, task="segmentation", seed=0)
+    layout = checked.layout
+    _, found = checked.refuse_defects()
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Writing", total=len(layout.cases))
         write_nnunet(

@@ -10,9 +10,10 @@ from PIL import Image
 from segx.cli.main import main
 from segx.config import DataConfig
 from segx.data.case import Case, Layout
-from segx.data.layouts import guess_task, read_layout
+from segx.data.check import check_data
+from segx.data.layouts import guess_task
 from segx.data.reader import CaseReader
-from segx.data.survey import Survey, survey
+from segx.data.survey import Survey
 from segx.errors import DataError
 from segx.scans import open_scan
 from tests.data.sets import disc, picture, save, write_pairs
@@ -55,8 +56,8 @@ def write_raw(root: Path, *, files: int = 1, channels: int = 1, test: int = 0) -
 
 def looked(root: Path, **keys: object) -> tuple[Layout, Survey]:
     data = DataConfig.model_validate({"root": root, **keys})
-    layout = read_layout(data, task="segmentation")
-    return layout, survey(layout, data, task="segmentation")
+    checked = check_data(data, task="segmentation", seed=0)
+    return checked.layout, checked.refuse_defects()[1]
 
 
 def test_names_channels_and_splits_are_read(tmp_path: Path) -> None:
@@ -146,10 +147,10 @@ def test_everything_that_is_missing_or_surplus_is_listed(tmp_path: Path) -> None
     with pytest.raises(DataError) as error:
         looked(tmp_path)
     for message in (
-        "case0 has the files ['0000', '0002'] for 2 channels",
-        "has no case1 in labelsTr",
-        "none is case9_0000.png",
-        "is not named CASE_0000.png",
+        "stands for case0 with 0000, 0002; expected: one file for all 2 channels",
+        "case1_0000.png: has no mask in labelsTr",
+        "case9.png: belongs to no image",
+        "unnumbered.png: names no case and channel; expected: CASE_0000.png",
     ):
         assert message in str(error.value)
 
@@ -225,8 +226,8 @@ def test_floats_come_back(tmp_path: Path) -> None:
     import tifffile
 
     root = write_pairs(tmp_path / "set")
-    for path in (root / "images").glob("*.png"):
-        pixels = picture(channels=1)[..., 0].astype(np.float32) / 3
+    for seed, path in enumerate(sorted((root / "images").glob("*.png"))):
+        pixels = picture(channels=1, seed=seed)[..., 0].astype(np.float32) / 3
         tifffile.imwrite(path.with_suffix(".tif"), pixels)
         path.unlink()
     same(root, convert(root, tmp_path / "Dataset001_Floats"))

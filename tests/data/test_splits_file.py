@@ -58,10 +58,10 @@ def test_the_same_cases_pass(written: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train": cases(6)[5:]}, "case005 is new since"),
+        ({"train": cases(6)[5:]}, "case005 is new now"),
         ({"val": ()}, "case001 is missing now"),
-        ({"train": (), "val": cases(2)}, "case000: .*split is val, and was train"),
-        ({"digests": {}}, "case002: sha256 is unknown, and was d2"),
+        ({"train": (), "val": cases(2)}, "case000, .*split is val, and was train"),
+        ({"digests": {}}, "case002, sha256 is unknown, and was d2"),
         (
             {"test": (Case("case002", Path("new/case002.png"), patient="r"),)},
             "image is new/case002.png, and was case002.png",
