@@ -190,8 +190,7 @@ class Predictor:
                 for region, band in bands:
                     if interest is not None:
                         outside = ~interest.inside(region, plane=plane)
-                        nothing = background(self.labels, Extent(1, 1))
-                        band[:, outside] = nothing[..., 0]
+                        band[:, outside] = background(self.labels, Extent(1, 1))[..., 0]
                     yield Band(plane, region, band)
 
     def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
@@ -212,6 +211,7 @@ class Predictor:
             self.members.check(self._examples(scan))
         else:
             self.members.take(engines)
+        logger.info("Predicting with %s", self.members.about)
 
     def resume(self, scan: Scan, *, rows: int) -> Place:
         """The last place at which a band begins, once so many rows are finished.
@@ -239,6 +239,7 @@ class Predictor:
                 f"{self._source} segments images; it can't classify them. Use predict."
             )
         with self._as_scan(image) as scan:
+            self.settle(scan)
             scales = self.members.scales_of(scan)
             whole = self._normalised(scan, scales, 0, Region.whole(scan.extent))
         found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
@@ -311,7 +312,7 @@ class Predictor:
         """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
         plane = scan.planes // 2
         parts = [Region.whole(scan.extent)]
-        if self.spec.resize is None:
+        if self.spec.resize is None and self.spec.class_names is None:
             tiles = self.plan.tiling(scan.extent).tiles
             step = -(-len(tiles) // _CANDIDATES)
             parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
