@@ -225,8 +225,9 @@ def _length(
     config: FitConfig, found: Fingerprint, costs: Sequence[StepCost]
 ) -> list[Advice]:
     """How long to train, and how."""
-    cases, size = len(found.planes), config.data.batch_size
-    epoch = max(sum(found.planes) // size, config.data.steps_per_epoch)
+    cases, size = _learnt_from(config, found), config.data.batch_size
+    planes = cases * sum(found.planes) // len(found.planes)
+    epoch = max(planes // size, config.data.steps_per_epoch)
     epochs = max(_FEWEST_EPOCHS, math.ceil(choose_steps(cases) / epoch))
     reason = f"of {epoch} steps, for {cases} cases to learn from"
     cost = next((cost for cost in costs if cost.batch_size == size), None)
@@ -246,6 +247,13 @@ def _length(
         ]
     clip = "so that one odd batch undoes little"
     return [*advice, Advice("trainer.gradient_clip_val", 1.0, clip)]
+
+
+def _learnt_from(config: FitConfig, found: Fingerprint) -> int:
+    """Cases that are left to learn from when the shares to hold out are drawn."""
+    drawn = 0.0 if found.cases["val"] else config.data.validation_split
+    drawn += 0.0 if found.cases["test"] else config.data.test_split
+    return max(1, round(found.cases["train"] * (1 - drawn)))
 
 
 def _duration(minutes: float) -> str:
