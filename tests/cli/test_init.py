@@ -148,6 +148,7 @@ def test_what_is_given_is_kept_and_said_to_be_given(tmp_path: Path) -> None:
     assert config.data.batch_size == 3
     assert config.model.loss.options == {"smooth": 0.5}
     assert "no patient is split" in text
+    assert "for 4 cases to learn from" in text  # a quarter of the 6 is held out
     assert text.count("as given") == 7
 
 
