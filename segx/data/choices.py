@@ -220,7 +220,7 @@ def _splits(found: Fingerprint) -> list[Advice]:
     if not found.cases["val"]:
         share = round(min(0.25, max(0.1, _VALIDATED / count)), 2)
         few = share * count < _VALIDATED - 1
-        reason = f"of {'only ' if few else ''}{count} cases; {patients}"
+        reason = f"share of {'only ' if few else ''}{count} cases; {patients}"
         advice.append(Advice("data.validation_split", share, reason))
     if not found.cases["test"]:
         enough = count >= _FEWEST_TO_TEST
@@ -286,7 +286,7 @@ def _sizes(found: Fingerprint) -> list[Advice]:
     if not whole:
         share = choose_foreground_share(found.rarest)
         rarest = percent(found.rarest)
-        reason = f"of the crops lie on objects; the rarest class has {rarest}"
+        reason = f"share of crops put on objects; the rarest has {rarest}"
         advice.append(Advice("data.foreground_share", share, reason))
     return advice
 

@@ -229,7 +229,7 @@ def _length(
     planes = cases * sum(found.planes) // len(found.planes)
     epoch = max(planes // size, config.data.steps_per_epoch)
     epochs = max(_FEWEST_EPOCHS, math.ceil(choose_steps(cases) / epoch))
-    reason = f"of {epoch} steps, for {cases} cases to learn from"
+    reason = f"epochs of {epoch} steps, for {cases} cases to learn from"
     cost = next((cost for cost in costs if cost.batch_size == size), None)
     if cost is not None:
         minutes = epochs * epoch * cost.seconds / 60
