@@ -1,6 +1,5 @@
 """segx compare: two models on the same cases, with paired intervals."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,8 +69,8 @@ def _say(text: str) -> None:
     console.print(text, highlight=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx compare",
         description="Compare two models on the cases that both were measured on: the "
         "second minus the first, patients drawn anew in pairs.",

@@ -1,12 +1,12 @@
 """segx convert: write a data set as nnU-Net reads it."""
 
-import argparse
 from pathlib import Path
 
 from rich.progress import Progress
 
 from segx.cli.console import console, messages
-from segx.config import parse_overrides, read_config
+from segx.cli.parser import Parser
+from segx.config import read_config
 from segx.errors import ConfigError
 
 __all__ = ["run"]
@@ -14,12 +14,11 @@ __all__ = ["run"]
 
 def run(argv: list[str]) -> int:
     """Read a data set as `segx fit` does, and write it as a raw data set of nnU-Net."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx convert",
         description="Write images and masks of any layout that segx reads as a raw "
         "data set of nnU-Net 2. Keys of the config say how it is read, such as "
         "--data.manifest FILE.",
-        allow_abbrev=False,
     )
     parser.add_argument("root", type=Path, help="folder of the data set")
     parser.add_argument(
@@ -29,8 +28,7 @@ def run(argv: list[str]) -> int:
         required=True,
         help="the new folder, named as nnU-Net wants: Dataset042_Cells",
     )
-    arguments, rest = parser.parse_known_args(argv)
-    keys = parse_overrides(rest)
+    arguments, keys = parser.parse_with_keys(argv)
     for key, _ in keys:
         if not key.startswith("data."):
             raise ConfigError(f"--{key}: only keys of data are allowed here.")

@@ -1,12 +1,13 @@
 """segx cv: train and measure the folds of a cross-validation."""
 
-import argparse
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
 from segx.cli.measures import show_summary
-from segx.config import parse_overrides, read_config
+from segx.cli.parser import Parser
+from segx.config import read_config
 
 if TYPE_CHECKING:
     from segx.evaluation.cleaning_choice import Choice
@@ -16,8 +17,8 @@ __all__ = ["run"]
 
 def run(argv: list[str]) -> int:
     """Parse the command line, go through the folds, and print one table."""
-    arguments, rest = _parser().parse_known_args(argv)
-    config = read_config(arguments.config, parse_overrides(rest))
+    arguments, given = _parser().parse_with_keys(argv)
+    config = read_config(arguments.config, given)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.training.budget import parse_budget
     from segx.training.crossval import cross_validate
@@ -56,14 +57,13 @@ def _told(choice: "Choice") -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx cv",
         description="Train each fold of a cross-validation, measure it on the cases "
         "that it held out, and put all of them into one table. Type it again to go on "
         "with one that was interrupted. Any key of the config can be set, as in segx "
         "fit.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "-c",
@@ -87,5 +87,5 @@ def _folds(text: str) -> int:
     """A number of folds, 2 or more."""
     count = int(text)
     if count < 2:
-        raise argparse.ArgumentTypeError(f"{text}: take 2 folds or more")
+        raise ArgumentTypeError(f"{text}: take 2 folds or more")
     return count

@@ -1,10 +1,10 @@
 """segx export: one file that runs without torch, or in eight bits, or elsewhere."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx export",
         description="Write a trained model as one ONNX file that takes images of any "
         "size and carries all that a prediction needs, or as a folder of config and "

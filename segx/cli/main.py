@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": ("demo", "make a small data set, train, test and predict a big scan"),
     "doctor": ("doctor", "device, versions and extras, and what to install"),
     "check": ("check", "read a whole data set and list its defects"),
+    "init": ("init", "write a config for a data set: segx init DATA -o my.yaml"),
     "convert": ("convert", "write a data set as nnU-Net reads it"),
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
     "cv": ("cv", "cross-validate: segx cv -c unet --data.root DIR --folds 5"),

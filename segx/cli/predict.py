@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress
 from segx.errors import ConfigError
 
@@ -73,10 +74,9 @@ def run(argv: list[str]) -> int:
     return 1 if len(written) < len(outcomes) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx predict",
-        allow_abbrev=False,
         description="Write a mask, an overlay and a summary for each scan; for a "
         "classifier, a CSV file of probabilities. What is there already is not "
         "predicted again.",

@@ -1,12 +1,12 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
-import argparse
 from pathlib import Path
 
 from rich.progress import Progress
 
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
+from segx.cli.parser import Parser
 from segx.errors import ConfigError
 
 __all__ = ["run"]
@@ -70,8 +70,8 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx test",
         description="Predict the test cases of a run's data set as whole scans, and "
         "measure.",
