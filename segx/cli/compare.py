@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.cli.results import comparison_table, score_comparison_table
 from segx.errors import ConfigError
 
