@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,13 @@ from segx.inference.plan import TilePlan
 from segx.inference.summary import pixel_size
 from segx.inference.tiled import (
     Read,
+    Run,
     predict_bands,
     predict_image,
     resize_probabilities,
 )
 from segx.labels import Labels
+from segx.masks.calibration import Calibration
 from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.files import open_scan
@@ -79,11 +82,14 @@ class Band(NamedTuple):
         plane: Number of the plane, from 0.
         region: Where the rows lie; they reach over the scan's full width.
         probabilities: In [0, 1], shape (classes, rows, cols).
+        dissent: Share of members and views that decide otherwise than their mean, shape
+            (rows, cols); None where there is one of both.
     """
 
     plane: int
     region: Region
     probabilities: NDArray[np.float32]
+    dissent: NDArray[np.float32] | None = None
 
 
 class Predictor:
@@ -130,6 +136,12 @@ class Predictor:
             )
         return self.spec.labels
 
+    def calibrated(self, calibration: Calibration | None) -> Self:
+        """The same predictor, as sure as another calibration says; None: untempered."""
+        other = copy(self)
+        other.members = self.members.calibrated(calibration)
+        return other
+
     def open(self, path: Path) -> Scan:
         """Open a scan at the working resolution."""
         return at_resolution(
@@ -173,7 +185,9 @@ class Predictor:
             first_row = start.row if plane == start.plane else 0
             read = partial(self._normalised, scan, scales, plane)
             for region, band in predict(scan, read, plane, first_row):
-                yield Band(plane, region, band)
+                classes = self.labels.logits
+                dissent = band[classes] if len(band) > classes else None
+                yield Band(plane, region, band[:classes], dissent)
 
     def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
         """Choose between fast engines and float32, once.
@@ -236,17 +250,24 @@ class Predictor:
             channels=self.spec.in_channels // (2 * neighbours + 1),
         )
 
+    @property
+    def _run(self) -> Run:
+        """The network; where several answers are averaged, with their dissent."""
+        members = self.members
+        return members.probabilities if members.count == 1 else members.opinions
+
     def _bands(
         self, scan: Scan, read: Read, plane: int, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         return predict_bands(
-            self.members.probabilities,
+            self._run,
             read,
             scan.extent,
             labels=self.labels,
             plan=self.plan,
             is_blank=self._blank(scan, plane),
             first_row=first_row,
+            extra=0 if self.members.count == 1 else 1,
         )
 
     def _whole(
@@ -255,7 +276,7 @@ class Predictor:
         """A plane that is given the size that the model was trained with."""
         whole = Region.whole(scan.extent)
         small = predict_image(
-            self.members.probabilities, read(whole), labels=self.labels, plan=self.plan
+            self._run, read(whole), labels=self.labels, plan=self.plan
         )
         yield whole, resize_probabilities(small, scan.extent)
 

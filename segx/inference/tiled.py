@@ -39,6 +39,7 @@ def predict_bands(
     plan: TilePlan,
     is_blank: Callable[[Region], bool] | None = None,
     first_row: int = 0,
+    extra: int = 0,
 ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
     """Tile, run and blend a scan of any size, in memory that grows with its width.
 
@@ -55,10 +56,11 @@ def predict_bands(
         is_blank: Tells regions that show nothing: they are background, and the network
             is spared them.
         first_row: Row to begin at; one at which a band begins.
+        extra: Number of channels that `run` gives behind the classes; 0 in blank tiles.
 
     Yields:
-        Bands of full width from the top: where, and probabilities, shape (classes,
-        rows, cols).
+        Bands of full width from the top: where, and probabilities, shape (classes +
+        extra, rows, cols).
     """
     frame, tile, grid = plan.tiling(extent)
     grid = [item for item in grid if item.bottom > first_row]
@@ -66,7 +68,7 @@ def predict_bands(
     wanted = [item for item in grid if item not in blank]
     batches = _batches(wanted, read, extent=extent, size=plan.batch_size)
     found = _run(_Frugal(run), ahead(batches, depth=_READ_AHEAD))
-    nothing = _background(labels, tile)
+    nothing = _background(labels, tile, extra=extra)
     blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
     for region, band in stitch(frame, blocks, blend=window, first_row=first_row):
@@ -161,9 +163,9 @@ class _Frugal:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _background(labels: Labels, tile: Extent) -> NDArray[np.float32]:
-    """Probabilities where there is nothing, shape (classes, rows, cols)."""
-    values = np.zeros((labels.logits, tile.rows, tile.cols), np.float32)
+def _background(labels: Labels, tile: Extent, *, extra: int) -> NDArray[np.float32]:
+    """Probabilities where there is nothing, shape (classes + extra, rows, cols)."""
+    values = np.zeros((labels.logits + extra, tile.rows, tile.cols), np.float32)
     if labels.kind == "multiclass":
         values[0] = 1
     return values
