@@ -16,6 +16,7 @@ COMMANDS = {
     "check": ("check", "read a whole data set and list its defects"),
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
     "test": ("test", "measure a trained model on the test cases"),
+    "calibrate": ("calibrate", "fit how sure a model may be, and flags for its masks"),
     "predict": (
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",
