@@ -41,7 +41,7 @@ class Corruption:
             scale = self.strength * float(np.ptp(image))
             return np.asarray(image + random.normal(0, scale, image.shape))
         if self.kind == "inverted":
-            return np.asarray(image.min() + image.max() - image)
+            return np.asarray(image.min() + image.max() - image, np.float64)
         if self.kind == "blur":
             sigma = (self.strength, self.strength, 0)
             return np.asarray(ndimage.gaussian_filter(image, sigma))
