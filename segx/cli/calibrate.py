@@ -74,6 +74,6 @@ def _said(found: "Calibrated") -> str:
     if calibration.dice:
         text += (
             "\nCases are flagged whose predicted Dice is below "
-            f"{calibration.flag_below:.3f}, which that of nine of ten reaches"
+            f"{calibration.flag_below:.3f}, which nine of ten clean ones reach"
         )
     return text

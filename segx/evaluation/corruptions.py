@@ -46,7 +46,7 @@ class Corruption:
             sigma = (self.strength, self.strength, 0)
             return np.asarray(ndimage.gaussian_filter(image, sigma))
         blurred = cv2.filter2D(image, -1, _disk(self.strength))
-        return np.asarray(blurred).reshape(image.shape)
+        return np.asarray(blurred, np.float64).reshape(image.shape)
 
 
 CORRUPTIONS = (
