@@ -89,9 +89,13 @@ class RunFolder:
         """
         try:
             text = self.config_file.read_text(encoding="utf-8")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise ArtifactError(
                 f"{self.path} is no run folder: it has no config.yaml."
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(
+                f"{self.config_file} can't be read: {error}."
             ) from error
         tree = parse_yaml(text, name=str(self.config_file))
         if not isinstance(tree, dict):
