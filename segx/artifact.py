@@ -41,7 +41,12 @@ __all__ = [
 
 _WEIGHTS = (".ckpt", ".safetensors")
 # Where a run and a model folder keep their weights, the better ones first.
-_PLACES = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors")
+_PLACES = (
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "checkpoints/previous.ckpt",
+    "weights.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     if not isinstance(state, Mapping) or spec is None:
         raise ArtifactError(
             f"{path} is a checkpoint, but not one that segx fit wrote: it has no model "
-            "spec. Foreign weights can start an encoder: --model.encoder.weights FILE."
+            "spec. Foreign weights can start an encoder: --model.init_from FILE."
         )
     return parse_spec(spec, source=path), network_state(state)
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from segx.errors import ConfigError
 from segx.training.budget import (
+    Budget,
     BudgetPlanner,
     Plan,
     parse_budget,
@@ -60,12 +61,13 @@ class _Machine:
         self.seconds = iter(seconds)
         self.now = 0.0
         self.global_step = 0
+        self.world_size = 1
         self.plans: list[Plan] = []
 
     def train(self, budget_s: float) -> float:
         """Make steps until the plan says that it is over; the seconds that it took."""
         planner = BudgetPlanner(
-            budget_s,
+            Budget(budget_s),
             started=0.0,
             warmup_steps=10,
             validation_steps=0.0,
