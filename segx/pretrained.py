@@ -1,6 +1,7 @@
 """Weights to start from: timm's hub, a file, or a model of our own."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,12 @@ class Transfer:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        parts = f"{len(self.loaded)} tensors loaded from {self.source}"
+        text = f"{_counted(self.loaded)} loaded from {self.source}"
         if self.random:
-            parts += f"; {_some(self.random)} of the network start afresh"
+            text += f"; {_counted(self.random)} start afresh"
         if self.unused:
-            parts += f"; {_some(self.unused)} of the source were not needed"
-        return parts
+            text += f"; {_counted(self.unused)} of the source not needed"
+        return text
 
 
 def check_source(source: str) -> None:
@@ -136,7 +137,8 @@ def _adapted(
         return adapt_state_dict(encoder, state)
     except ModelError as error:
         raise ArtifactError(
-            f"model.init_from {source}: {error} The source holds {_some(tuple(state))}."
+            f"model.init_from {source}: {error} The source holds {len(state)} tensors, "
+            f"the first of which are {', '.join(list(state)[:3])}."
         ) from error
 
 
@@ -157,9 +159,11 @@ def _is_state_dict(path: Path) -> bool:
     return path.suffix in _STATE_DICTS and path.is_file()
 
 
-def _some(names: tuple[str, ...]) -> str:
-    shown = ", ".join(names[:3])
-    return f"{len(names)} ({shown}{', …' if len(names) > 3 else ''})"
+def _counted(names: tuple[str, ...]) -> str:
+    """How many tensors, also of each part: 98 tensors (decoder 96, mask_head 2)."""
+    parts = Counter(name.partition(".")[0] for name in names)
+    shown = ", ".join(f"{part} {count}" for part, count in parts.most_common(4))
+    return f"{len(names)} tensors ({shown}{', …' if len(parts) > 4 else ''})"
 
 
 def _source_state(encoder_name: str, source: str) -> Mapping[str, Tensor]:

@@ -242,7 +242,7 @@ class SegxDataModule(pl.LightningDataModule):
             store, intensity=self.intensity, scales=self._scales, numbers=numbers
         )
         rank, world = self.share
-        turns = DistributedSampler(cases, world, rank, shuffle=False)
+        turns: Sampler[Any] = DistributedSampler(cases, world, rank, shuffle=False)
         return self._loader(
             cases,
             sampler=turns if world > 1 else None,

@@ -133,9 +133,11 @@ class LastCheckpoint(Checkpoint):
         batch_idx: int,
     ) -> None:
         """Leave if told to, unless gradients are still being gathered for a step."""
-        loop = trainer.fit_loop.epoch_loop
-        if not loop._should_accumulate() and self._must_leave(trainer):  # noqa: SLF001
-            due = loop._should_check_val_fx(trainer.fit_loop._data_fetcher)  # noqa: SLF001
+        loop: Any = trainer.fit_loop
+        if loop._should_accumulate():  # noqa: SLF001
+            return
+        if self._must_leave(trainer):
+            due = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)  # noqa: SLF001
             self._leave(trainer, Position.of(trainer, validates=due))
 
     def on_validation_batch_end(

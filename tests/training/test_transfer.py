@@ -168,7 +168,11 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(
     if epochs == "1":
         assert main(runs.again(tmp_path, "--trainer.max_epochs", "2")) == 0
         thawed, before = weights(frozen), weights(segmenter)
-        same = [name for name in thawed if torch.equal(thawed[name], before[name])]
+        same = [
+            name
+            for name, item in thawed.items()
+            if item.is_floating_point() and torch.equal(item, before[name])
+        ]
         assert same == []
 
 
