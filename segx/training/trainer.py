@@ -184,6 +184,7 @@ def _loggers(config: FitConfig, run: RunFolder, first_step: int | None) -> list[
 
 def _quiet_lightning() -> None:
     """Hush Lightning's hints: on loaders, devices and paths segx has decided itself."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     for module in (r"pytorch_lightning\.", r"lightning_fabric\."):
         warnings.filterwarnings("ignore", module=module)

@@ -58,6 +58,7 @@ def test_it_goes_on_where_it_stood(old: RunFolder) -> None:
     assert old.previous.is_file()
 
 
+@pytest.mark.slow
 def test_another_run_starts_from_it(old: RunFolder) -> None:
     folder = old.path.parent
     init = ["--model.init_from", str(old.path), "--trainer.max_epochs", "1"]

@@ -37,7 +37,7 @@ def same_as(whole: Path, run: Path) -> bool:
     [
         ("training_step", 5, signal.SIGTERM),
         ("training_step", 6, signal.SIGINT),
-        ("validation_step", 2, signal.SIGTERM),
+        pytest.param("validation_step", 2, signal.SIGTERM, marks=pytest.mark.slow),
     ],
 )
 def test_a_stop_finishes_the_batch_and_the_next_one_follows(
@@ -106,6 +106,7 @@ def test_a_stop_of_the_whole_group_lets_the_loaders_finish(
     assert same_as(whole, tmp_path / "a")
 
 
+@pytest.mark.slow
 def test_gathered_gradients_are_not_torn_apart(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -125,6 +126,7 @@ def test_gathered_gradients_are_not_torn_apart(
     assert list(runs.differences(runs.last(expected), runs.last(tmp_path / "a"))) == []
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_weights(
     data: Path, whole: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from segx.cli.main import main
 from segx.training.callbacks import Progress
 from segx.training.task import SegmentationTask
 from tests.phantoms import write_discs
@@ -23,16 +24,14 @@ def rows(run: Path) -> list[dict[str, str]]:
 
 
 def test_both_loggers_hold_the_same_numbers(data: Path, tmp_path: Path) -> None:
-    events = pytest.importorskip("tensorboard.backend.event_processing")
-    from tensorboard.backend.event_processing.event_accumulator import (
-        EventAccumulator,
+    board = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="needs segx[tensorboard]",
     )
-
-    del events
     more = ["--training.logger", "tensorboard", "--trainer.max_epochs", "2"]
     run = runs.train(data, tmp_path, *more)
     table = rows(run)
-    found = EventAccumulator(str(run / "tensorboard")).Reload()
+    found = board.EventAccumulator(str(run / "tensorboard")).Reload()
     for name in ("train/loss", "val/dice"):
         written = [(int(row["step"]), float(row[name])) for row in table if row[name]]
         drawn = [(event.step, event.value) for event in found.Scalars(name)]
@@ -43,6 +42,7 @@ def test_both_loggers_hold_the_same_numbers(data: Path, tmp_path: Path) -> None:
     assert [row["step"] for row in table if row["train/loss"]] == list("012345")
 
 
+@pytest.mark.slow
 def test_gathered_gradients_make_one_step_of_several_batches(
     data: Path, tmp_path: Path
 ) -> None:
@@ -77,13 +77,16 @@ def test_gradients_are_clipped_to_what_the_config_says(
     assert all(norm == pytest.approx(0.01, rel=1e-3) for norm in norms)
 
 
+@pytest.mark.slow
 def test_training_stops_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
     still = ["--training.optimizer.lr", "0.0", "--training.early_stopping", "2"]
     run = runs.train(data, tmp_path, *still, "--trainer.max_epochs", "9")
     assert runs.last(run)["global_step"] < 27
 
 
-@pytest.mark.parametrize("max_epochs", ["-1", "9"])
+@pytest.mark.parametrize(
+    "max_epochs", ["-1", pytest.param("9", marks=pytest.mark.slow)]
+)
 def test_the_bar_ends_at_the_last_step(
     max_epochs: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +102,5 @@ def test_the_bar_ends_at_the_last_step(
     words = runs.words(data, tmp_path, "--trainer.max_steps", "5")
     words[words.index("--trainer.max_epochs") + 1] = max_epochs
     words.remove("--quiet")
-    from segx.cli.main import main
-
     assert main(words) == 0
     assert ends == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
