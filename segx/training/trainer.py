@@ -8,6 +8,9 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
+    MisconfigurationException,
+)
 
 from segx.config import Choice, FitConfig, typed_options
 from segx.data.datamodule import SegxDataModule
@@ -61,7 +64,7 @@ def build_trainer(
         progress: Show a progress bar.
 
     Raises:
-        ConfigError: If several processes can't do what is asked for.
+        ConfigError: If Lightning can't do what is asked for, or processes together.
     """
     options = trainer_options(config)
     precision = choose_precision(
@@ -70,21 +73,24 @@ def build_trainer(
     )
     logger.info("precision %s: %s", precision.name, precision.reason)
     _quiet_lightning()
-    trainer = pl.Trainer(
-        **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
-        precision=precision.name,
-        logger=_loggers(config, run, first_step),
-        callbacks=[
-            *([planner] if planner else []),
-            *_callbacks(config, run, data),
-            *([Progress()] if progress else []),
-        ],
-        plugins=[AtomicCheckpoints(run)],
-        default_root_dir=run.path,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-        use_distributed_sampler=False,  # the data module shares the work out itself
-    )
+    try:
+        trainer = pl.Trainer(
+            **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
+            precision=precision.name,
+            logger=_loggers(config, run, first_step),
+            callbacks=[
+                *([planner] if planner else []),
+                *_callbacks(config, run, data),
+                *([Progress()] if progress else []),
+            ],
+            plugins=[AtomicCheckpoints(run)],
+            default_root_dir=run.path,
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            use_distributed_sampler=False,  # the data module shares the work out
+        )
+    except (MisconfigurationException, ValueError) as error:
+        raise ConfigError(f"trainer: {error}") from error
     _check_processes(config, processes=trainer.world_size)
     planes = sum(data.planes_of(data.splits.train))
     warn_of_repeats(planes, batch=config.data.batch_size * trainer.world_size)

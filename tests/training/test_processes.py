@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from segx.cli.main import main
 from segx.training.processes import is_first
 from tests.phantoms import write_discs
 from tests.training import runs
@@ -55,6 +56,27 @@ def test_one_process_writes_and_speaks(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert is_first() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--trainer.strategy", "none"], "trainer: You selected an invalid strategy"),
+        (
+            ["--training.freeze_encoder", "1", *TWO],
+            "training.freeze_encoder 1: 2 processes can't thaw",
+        ),
+    ],
+)
+def test_what_processes_cant_do_is_wrong_use(
+    words: list[str],
+    message: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(runs.words(data, tmp_path, *words)) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow
