@@ -230,7 +230,7 @@ class BudgetPlanner(pl.Callback):
             found = trainer.strategy.broadcast(found)
         if found is not None:
             self.plan = found
-            self._say(before, step_s)
+            self._say(found, before, step_s)
             self.on_plan(trainer, found)
         if self.plan is not None:
             self._ends = self._ends[-1:]
@@ -260,11 +260,8 @@ class BudgetPlanner(pl.Callback):
             done=done,
         )
 
-    def _say(self, before: Plan | None, step_before_s: float) -> None:
+    def _say(self, plan: Plan, before: Plan | None, step_before_s: float) -> None:
         """Log a plan that was just made, or what it changes."""
-        plan = self.plan
-        if plan is None:
-            return
         if before is None:
             logger.info(
                 "%.2f s a step: %d steps fit in %.0f s, validated every %d",
