@@ -1,6 +1,7 @@
 """Processes that load examples: what each has in hand, and how they meet a stop."""
 
 import mmap
+import multiprocessing
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from torch.utils.data import get_worker_info
 from segx.data.case import Case
 from segx.errors import DataError
 
-__all__ = ["CasesInHand", "can_fork", "cores", "outlive_a_stop"]
+__all__ = ["CasesInHand", "can_fork", "cores", "outlive_a_stop", "release_loaders"]
 
 # What libraries raise when they fail; errors of segx name the file already.
 _FAULTS = (
@@ -84,7 +85,7 @@ class CasesInHand:
 def outlive_a_stop(_worker: int) -> None:
     """Let a loading process go on when its group is told to stop: a batch is finished.
 
-    The training process ends its loaders itself, if need be by a second SIGTERM.
+    The second SIGTERM ends it: see `release_loaders`.
     """
 
     def obey_the_next(number: int, _frame: FrameType | None) -> None:
@@ -92,6 +93,12 @@ def outlive_a_stop(_worker: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, obey_the_next)
+
+
+def release_loaders() -> None:
+    """Let the loading processes end with this one: Python sends each one SIGTERM."""
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def cores() -> int:

@@ -11,6 +11,7 @@ from segx.artifact import check_model
 from segx.atomic import write_text
 from segx.config import FitConfig
 from segx.data.datamodule import SegxDataModule
+from segx.data.workers import release_loaders
 from segx.errors import ConfigError, DataError, SegxError
 from segx.pretrained import Transfer, check_source, load_weights
 from segx.spec import ModelSpec
@@ -226,3 +227,5 @@ def _learn(
             "Did memory run out? Take fewer processes (--data.workers 0) or keep less "
             "in memory (--data.cache_mib 0), or look at the files with segx check."
         ) from error
+    finally:
+        release_loaders()
