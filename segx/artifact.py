@@ -12,7 +12,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segx.atomic import replacing, verify_digest, write_digest, write_text
+from segx.atomic import (
+    digest_file,
+    replacing,
+    verify_digest,
+    write_digest,
+    write_text,
+)
 from segx.config import (
     Choice,
     ModelConfig,
@@ -56,7 +62,12 @@ _DAMAGE = (
     struct.error,
 )
 # Where a run and a model folder keep their weights, the better ones first.
-_PLACES = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors")
+_PLACES = (
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "checkpoints/previous.ckpt",
+    "weights.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -177,8 +188,11 @@ def store_spec(path: Path, spec: ModelSpec) -> Path:
     content = read_checkpoint(weights)
     content["hyper_parameters"]["spec"] = values
     # Into an open file: of a path, torch would write the temporary name into it.
-    with replacing(weights) as temporary, temporary.open("wb") as file:
-        torch.save(content, file)
+    with replacing(weights) as temporary:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+        # Without a digest a file is taken as it is, with another's it is not.
+        digest_file(weights).unlink(missing_ok=True)
     write_digest(weights)
     return weights
 
@@ -264,7 +278,7 @@ def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     if not _is_state(state) or spec is None:
         raise ArtifactError(
             f"{path} is a checkpoint, but not one that segx fit wrote: it has no model "
-            "spec. Foreign weights can start an encoder: --model.encoder.weights FILE."
+            "spec. Foreign weights can start an encoder: --model.init_from FILE."
         )
     return parse_spec(spec, source=path), network_state(state)
 
