@@ -1,6 +1,5 @@
 """segx check: read a whole data set and list all of its defects."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -8,9 +7,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from segx.cli.console import console, messages
-from segx.config import FitConfig, parse_overrides, read_config
+from segx.cli.parser import Parser
+from segx.config import FitConfig, read_config
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from segx.data.case import Task
     from segx.data.check import CheckedData
     from segx.data.overview import Overview
@@ -26,8 +28,8 @@ def run(argv: list[str]) -> int:
     Returns:
         1 if there are errors, else 0.
     """
-    arguments, rest = _parser().parse_known_args(argv)
-    config = _config(arguments, rest)
+    arguments, given = _parser().parse_with_keys(argv)
+    config = _config(arguments, given)
     # Imported here, after wrong use has been refused.
     from segx.cli.findings import findings_json, findings_table, verdict
     from segx.data.layouts import guess_task
@@ -60,14 +62,13 @@ def run(argv: list[str]) -> int:
     return 1 if checked.errors else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx check",
         description="Read every image and mask; list all defects, errors first. Exit 1 "
         "if there are errors; warnings alone are 0.",
-        epilog="Keys of a config's data section can be set as in segx fit, such as "
+        epilog="Keys of a config's data section can be set as in segx fit, such\nas "
         "--data.classes '[background, tumour]' --data.ignore_index 255.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "root", type=Path, nargs="?", help="folder of the data set (default: -c's)"
@@ -91,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(arguments: argparse.Namespace, rest: list[str]) -> FitConfig:
+def _config(arguments: "Namespace", keys: list[tuple[str, Any]]) -> FitConfig:
     """The config that the data are read by, with the command line laid over it."""
     given: dict[str, Any] = {
         "data.root": arguments.root,
@@ -104,7 +105,7 @@ def _config(arguments: argparse.Namespace, rest: list[str]) -> FitConfig:
         for key, value in given.items()
         if value is not None
     ]
-    return read_config(arguments.config or "unet", [*pairs, *parse_overrides(rest)])
+    return read_config(arguments.config or "unet", [*pairs, *keys])
 
 
 def _check(config: FitConfig, *, task: "Task", quiet: bool) -> "CheckedData":

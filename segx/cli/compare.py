@@ -1,10 +1,10 @@
 """segx compare: two models on the same cases, with paired intervals."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.cli.results import comparison_table, score_comparison_table
 from segx.errors import ConfigError
 
@@ -70,8 +70,8 @@ def _say(text: str) -> None:
     console.print(text, highlight=False)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx compare",
         description="Compare two models on the cases that both were measured on: the "
         "second minus the first, patients drawn anew in pairs.",

@@ -1,12 +1,12 @@
 """segx evaluate: measure masks of any tool against the truth."""
 
-import argparse
 from pathlib import Path
 
 from rich.progress import Progress
 
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
+from segx.cli.parser import Parser
 from segx.errors import ConfigError
 
 __all__ = ["run"]
@@ -48,10 +48,9 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx evaluate",
-        allow_abbrev=False,
         description="Measure masks of any tool, images or volumes, against the truth. "
         "Folders are matched by the files' stems.",
     )

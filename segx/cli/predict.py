@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.flags import show_flags
+from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress
 from segx.errors import ConfigError
 
@@ -70,19 +72,20 @@ def run(argv: list[str]) -> int:
         f"{f'; {known} were there already' if known else ''}",
         highlight=False,
     )
+    show_flags(outcomes)
     return 1 if len(written) < len(outcomes) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx predict",
-        allow_abbrev=False,
         description="Write a mask, an overlay and a summary for each scan; for a "
         "classifier, a CSV file of probabilities. What is there already is not "
         "predicted again.",
     )
     parser.add_argument(
-        "model", help="a run folder, a .ckpt, a model folder or an .onnx"
+        "model",
+        help="a run folder, a folder of folds, a .ckpt, a model folder or an .onnx",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="scans, folders"

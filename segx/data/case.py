@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
+from segx.config import DataConfig
 from segx.data.defects import Code, DefectsError, Finding, Findings, errors_among
 from segx.scans.suffix import split_suffix
 
@@ -21,7 +22,7 @@ __all__ = [
     "with_ids",
 ]
 
-LayoutKind = Literal["folders", "classes", "manifest"]
+LayoutKind = Literal["folders", "classes", "manifest", "nnunet"]
 SplitName = Literal["train", "val", "test"]
 Task = Literal["segmentation", "classification"]
 
@@ -46,6 +47,7 @@ class Case:
         label: Index of the whole image's class.
         patient: Cases of one patient never stand in two splits.
         split: The split that the data set itself puts the case in.
+        channels: Files of the same size whose channels follow those of `image`.
     """
 
     id: str
@@ -54,6 +56,12 @@ class Case:
     label: int | None = None
     patient: str | None = None
     split: SplitName | None = None
+    channels: tuple[Path, ...] = ()
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """All files of the image, in the order of its channels."""
+        return (self.image, *self.channels)
 
 
 @dataclass(frozen=True)
@@ -63,13 +71,16 @@ class Layout:
     Args:
         root: Folder that holds all of it.
         cases: Every case, sorted by the path of its image.
-        kind: ``folders`` (images/ beside masks/), ``classes`` (a folder per class) or
-            ``manifest`` (a CSV file).
+        kind: ``folders`` (images/ beside masks/), ``classes`` (a folder per class),
+            ``manifest`` (a CSV file) or ``nnunet`` (imagesTr/ beside labelsTr/).
         class_names: Names of the whole-image classes, if the cases have labels.
         plane_names: Names of the planes, if masks are multilabel.
         notes: What was seen and left aside, such as folders without a meaning here.
         findings: What is wrong with the list: missing files, doubled stems.
         spare: Images that are no cases for one of these reasons.
+        mask_classes: Names of the ids of the masks, if the data set tells them.
+        ignore_index: The id of pixels that don't count, if it tells that.
+        channel_names: Names of every image's channels, if it tells them.
     """
 
     root: Path
@@ -80,6 +91,9 @@ class Layout:
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     spare: tuple[Path, ...] = ()
+    mask_classes: tuple[str, ...] | None = None
+    ignore_index: int | None = None
+    channel_names: tuple[str, ...] | None = None
 
     @classmethod
     def of(
@@ -91,19 +105,25 @@ class Layout:
         kind: LayoutKind,
         class_names: tuple[str, ...] | None = None,
         plane_names: tuple[str, ...] | None = None,
+        mask_classes: tuple[str, ...] | None = None,
+        ignore_index: int | None = None,
+        channel_names: tuple[str, ...] | None = None,
     ) -> Self:
-        """Name the cases; one whose name is taken becomes a finding.
+        """A layout of what was found; a case whose name is taken becomes a finding.
 
         Args:
-            cases: The cases; their ids are set here.
+            cases: The cases.
             found: What the look through the folders turned up.
             root: As in the layout, and so on.
             kind: Likewise.
             class_names: Likewise.
             plane_names: Likewise.
+            mask_classes: Likewise.
+            ignore_index: Likewise.
+            channel_names: Likewise.
         """
         unique: dict[str, Case] = {}
-        for case in with_ids(cases, root=root):
+        for case in cases:
             other = unique.setdefault(case.id.casefold(), case)
             if other is not case:
                 found.add(
@@ -120,6 +140,9 @@ class Layout:
             kind=kind,
             class_names=class_names,
             plane_names=plane_names,
+            mask_classes=mask_classes,
+            ignore_index=ignore_index,
+            channel_names=channel_names,
             notes=tuple(found.notes),
             findings=tuple(found.findings),
             spare=tuple(found.spare),
@@ -134,6 +157,17 @@ class Layout:
         errors = errors_among(self.findings)
         if errors:
             raise DefectsError(f"Data set {self.root}", errors)
+
+    def completed(self, data: DataConfig) -> DataConfig:
+        """The config with what the data set tells of itself; what it sets stays."""
+        told: dict[str, object] = {}
+        if data.classes is None and self.mask_classes is not None:
+            told["classes"] = self.mask_classes
+        if data.ignore_index is None and self.ignore_index is not None:
+            told["ignore_index"] = self.ignore_index
+        if data.channels == "auto" and self.channel_names is not None:
+            told["channels"] = len(self.channel_names)
+        return data.model_copy(update=told)
 
 
 def stem_of(path: Path) -> str:

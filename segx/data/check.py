@@ -36,10 +36,11 @@ from segx.data.defects import (
     Severity,
     errors_among,
 )
-from segx.data.examine import CaseFacts, Examined, examine
+from segx.data.digests import identical_cases, image_digests
+from segx.data.examine import CaseFacts, Examined, classes_held, examine
 from segx.data.layouts import find_layout
 from segx.data.leaks import find_identical, find_patient_leaks, find_similar
-from segx.data.splits import Splits, identical_files, split
+from segx.data.splits import Splits, split
 from segx.data.survey import Survey, survey
 from segx.errors import DataError
 
@@ -126,6 +127,7 @@ def check_data(
         DataError: If there is no data set, or none in a layout that segx knows.
     """
     layout = find_layout(data, task=task)
+    data = layout.completed(data)
     found = Findings(list(layout.findings))
     examined = _examine_all(layout, data, progress)
     for item in examined:
@@ -189,14 +191,17 @@ def _relations(
     found: Findings,
 ) -> Splits | None:
     """Look for cases that belong together, and split the others from them."""
-    same = identical_files(layout.cases)
+    digests = image_digests(layout.cases)
+    same = identical_cases(digests)
     leaks = Findings()
     find_patient_leaks(layout.cases, leaks)
     find_identical(layout.cases, same, leaks)
     splits = None
     if not errors_among(leaks.findings):
         try:
-            splits = split(layout, data, seed=seed, same=same)
+            splits = split(
+                layout, data, seed=seed, digests=digests, traits=classes_held(facts)
+            )
         except DefectsError as error:
             leaks.findings += error.findings
         except DataError as error:
@@ -232,7 +237,9 @@ def _split_of(layout: Layout, splits: Splits | None) -> dict[str, SplitName]:
     """The split of each case: as it was made or, where it was not, as given."""
     if splits is None:
         return {case.id: case.split or "train" for case in layout.cases}
-    return {case.id: name for name, cases in splits.items() for case in cases}
+    named = {case.id: name for name, cases in splits.items() for case in cases}
+    apart: dict[str, SplitName] = {case.id: "test" for case in splits.apart}
+    return named | apart
 
 
 def _parts(
@@ -251,7 +258,7 @@ def _sound(facts: Sequence[CaseFacts], found: Findings) -> list[CaseFacts]:
     """The facts of the cases none of whose files has an error."""
     bad = {item.file for item in errors_among(found.findings)}
     return [
-        item for item in facts if bad.isdisjoint([item.case.image, *item.case.masks])
+        item for item in facts if bad.isdisjoint([*item.case.images, *item.case.masks])
     ]
 
 

@@ -62,6 +62,8 @@ class Code(Enum):
     MANIFEST_ROW = "manifest-row", Severity.ERROR, "Lines that can't be understood"
     MISSING_FILE = "missing-file", Severity.ERROR, "Lines whose file is not there"
     AMBIGUOUS_FILE = "ambiguous-file", Severity.ERROR, "Names that fit several files"
+    FILE_NAME = "file-name", Severity.ERROR, "Files whose names tell no case"
+    CHANNEL_FILES = "channel-files", Severity.ERROR, "Images that lack a channel"
     NOT_AN_IMAGE = "not-an-image", Severity.ERROR, "Lines that name other files"
     LISTED_TWICE = "listed-twice", Severity.ERROR, "Images that are listed twice"
 
@@ -103,6 +105,8 @@ class Code(Enum):
         Severity.WARNING,
         "Identical images with different labels",
     )
+    CHANGED_DATA = "changed-data", Severity.ERROR, "Cases that are not as they were"
+    TRAINED_ON = "trained-on", Severity.ERROR, "Test images that a run was trained on"
     BAD_SPLIT = "bad-split", Severity.ERROR, "Splits that can't be made"
     ABSENT_CLASS = "absent-class", Severity.WARNING, "Classes that a split lacks"
     IMBALANCE = "imbalance", Severity.WARNING, "Classes that are hardly there"

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from segx.data.defects import Code, Finding, Findings, plural
 from segx.data.mask_values import MOST_STORED
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
-from segx.scans import match_channels, open_scan
+from segx.scans import match_channels, open_channels
 from segx.scans.intensity import SCAN_PIXELS
 from segx.scans.sampling import spread_pixels
 
-__all__ = ["CaseFacts", "Examined", "examine"]
+__all__ = ["CaseFacts", "Examined", "classes_held", "examine"]
 
 _SAMPLED_PIXELS = 4096
 _SAMPLED_BYTES = 512
@@ -101,10 +101,10 @@ def examine(
             always have to be.
     """
     found = Findings()
-    image = _read(case.image, found, as_mask=False, axis=axis)
+    image = _read(case.images, found, as_mask=False, axis=axis)
     values = []
     for path in case.masks:
-        mask = _read(path, found, as_mask=True, axis=axis)
+        mask = _read((path,), found, as_mask=True, axis=axis)
         values.append(None if mask is None else _count(mask, path, found))
         if mask is not None and image is not None:
             _compare(mask, path, image, case.image, found)
@@ -129,17 +129,38 @@ def examine(
     return Examined(facts, tuple(found.findings))
 
 
-def _read(path: Path, found: Findings, *, as_mask: bool, axis: int) -> _Stored | None:
-    """All of a file, or a finding."""
+def classes_held(facts: Iterable[CaseFacts]) -> dict[str, frozenset[tuple[int, int]]]:
+    """Which foreground values the masks of each case hold, for drawing splits.
+
+    Returns:
+        By case id, pairs of a mask's number (of multilabel masks, the class) and a
+        stored value.
+    """
+    return {
+        item.case.id: frozenset(
+            (number, value)
+            for number, counts in enumerate(item.values)
+            for value in counts or ()
+            if value > 0
+        )
+        for item in facts
+    }
+
+
+def _read(
+    paths: tuple[Path, ...], found: Findings, *, as_mask: bool, axis: int
+) -> _Stored | None:
+    """All of the files of an image or of a mask, or a finding."""
     try:
-        with open_scan(path, as_mask=as_mask, axis=axis) as scan:
+        with open_channels(paths, as_mask=as_mask, axis=axis) as scan:
             planes = [scan.read_all(plane=plane) for plane in range(scan.planes)]
             return _Stored(tuple(planes), scan.space, scan.spacing_mm, scan.is_turned)
     except ScanError as error:
-        problem, _, advice = str(error).removeprefix(f"{path} ").partition(". ")
+        bad = next((path for path in paths if str(path) in str(error)), paths[0])
+        problem, _, advice = str(error).removeprefix(f"{bad} ").partition(". ")
         found.add(
             Code.UNREADABLE,
-            path,
+            bad,
             problem.rstrip("."),
             expected="a file that can be read to its last pixel",
             fix=advice or "Copy it again from where it came, or take the case out.",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from segx.config import DataConfig
-from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, stem_of
+from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, stem_of, with_ids
 from segx.data.defects import Code, Findings, plural
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
@@ -55,7 +55,8 @@ def read_image_folders(root: Path, data: DataConfig) -> Layout:
     planes = _plane_names([place / "masks" for _, place in places], data, found)
     cases = [case for place in places for case in _pairs(root, place, planes, found)]
     _ignored_folders(root, places, ("images", "masks"), found)
-    return Layout.of(cases, found, root=root, kind="folders", plane_names=planes)
+    named = with_ids(cases, root=root)
+    return Layout.of(named, found, root=root, kind="folders", plane_names=planes)
 
 
 def read_class_folders(root: Path, data: DataConfig) -> Layout:
@@ -97,7 +98,8 @@ def read_class_folders(root: Path, data: DataConfig) -> Layout:
             expected="images in each of them",
             fix=_ENDINGS,
         )
-    return Layout.of(cases, found, root=root, kind="classes", class_names=names)
+    named = with_ids(cases, root=root)
+    return Layout.of(named, found, root=root, kind="classes", class_names=names)
 
 
 def split_folders(root: Path) -> list[Place]:

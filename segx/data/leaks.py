@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from segx.data.alike import LookAlike, look_alikes
 from segx.data.case import Case, SplitName
-from segx.data.defects import Code, Findings, plural
+from segx.data.defects import Code, Findings
 from segx.data.examine import CaseFacts
 
 __all__ = ["find_identical", "find_patient_leaks", "find_similar"]
+
+_JUDGED: Mapping[SplitName | None, int] = {None: 0, "train": 0, "val": 1, "test": 2}
+"""Of a leak, the image that is judged is named, not the one that is learnt."""
 
 
 def find_patient_leaks(cases: Iterable[Case], found: Findings) -> None:
@@ -36,15 +39,16 @@ def find_identical(
 
     Args:
         cases: The cases.
-        same: The ids of each group, as `identical_files` gives them.
+        same: The ids of each group, as `identical_cases` gives them.
         found: Where it is written down.
     """
     by_id = {case.id: case for case in cases}
     for ids in same:
         group = [by_id[name] for name in ids]
         splits = {case.split for case in group if case.split is not None}
-        # Of a leak, the image that is judged is named, not the one that is learnt.
-        first, *others = sorted(group, key=lambda case: case.split == "train")
+        first, *others = sorted(
+            group, key=lambda case: _JUDGED[case.split], reverse=True
+        )
         names = ", ".join(str(case.image) for case in others[:3])
         more = f" and {len(others) - 3} more" if len(others) > 3 else ""
         found.add(
@@ -74,6 +78,8 @@ def find_similar(
 ) -> None:
     """Images that look alike without being the same file; one finding an image.
 
+    Images of one patient may do so: they are kept together anyway.
+
     Args:
         facts: The cases that could be read.
         split_of: The split of each case, given or drawn.
@@ -81,15 +87,19 @@ def find_similar(
         found: Where it is written down.
     """
     known = {name: number for number, ids in enumerate(same) for name in ids}
-    images = {item.case.id: item.case.image for item in facts}
+    cases = {item.case.id: item.case for item in facts}
     nearest: dict[tuple[str, Code], LookAlike] = {}
     signatures = {item.case.id: item.signature for item in facts}
     for pair in look_alikes({k: v for k, v in signatures.items() if v is not None}):
         one, two = pair.first, pair.second
-        if one in known and known[one] == known.get(two):
+        patients = cases[one].patient, cases[two].patient
+        is_one_patient = patients[0] is not None and patients[0] == patients[1]
+        is_one_file = one in known and known[one] == known.get(two)
+        if is_one_patient or is_one_file:
             continue
         is_leak = split_of[one] != split_of[two]
-        judged = one if is_leak and split_of[two] == "train" else two
+        # max() keeps the first of equals.
+        judged = max(two, one, key=lambda name: _JUDGED[split_of[name]])
         key = judged, Code.SIMILAR_LEAK if is_leak else Code.SIMILAR_IMAGES
         if key not in nearest or pair.bits < nearest[key].bits:
             nearest[key] = pair
@@ -97,8 +107,8 @@ def find_similar(
         other = pair.first if name == pair.second else pair.second
         found.add(
             code,
-            images[name],
-            f"looks like {images[other]} ({plural(pair.bits, 'bit')} of 255 differ)",
+            cases[name].image,
+            f"looks like {cases[other].image}: {pair.bits} of 255 bits differ",
             expected="pictures of different things",
             fix="If both show the same, keep them in one split, as a patient column "
             "does, or keep one of them.",

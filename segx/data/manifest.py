@@ -14,6 +14,7 @@ from segx.data.case import (
     SplitName,
     Task,
     stem_of,
+    with_ids,
 )
 from segx.data.defects import Code, Findings, plural
 from segx.data.folders import image_files, is_image, leaves, split_folders
@@ -70,7 +71,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     whole = [entry for entry in usable if len(entry.masks) == len(columns.masks)]
     found.spare += [entry.image for entry in usable if entry not in whole]
     return Layout.of(
-        (entry.case(numbers) for entry in whole),
+        with_ids((entry.case(numbers) for entry in whole), root=root),
         found,
         root=root,
         kind="manifest",

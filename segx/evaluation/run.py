@@ -30,13 +30,15 @@ from segx.inference.loading import predictor_of
 from segx.inference.predictor import Band, Predictor
 from segx.scans.files import open_scan
 
-__all__ = ["measure"]
+__all__ = ["OnMask", "measure"]
 
 OnCase = Callable[[int, int], None]
 
+OnMask = Callable[[Case, NDArray[np.uint8], NDArray[np.uint8]], None]
+
 
 def measure(
-    model: Model,
+    model: Model | Predictor,
     data: SegxDataModule,
     out: Path,
     *,
@@ -44,11 +46,12 @@ def measure(
     split: SplitName = "test",
     tolerance: float | None = None,
     on_case: OnCase | None = None,
+    on_mask: OnMask | None = None,
 ) -> Summary | ClassificationSummary:
     """Predict every case of a split and write cases.csv, summary.json, report.html.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a predictor of one or several.
         data: The data set, split as it was for the training.
         out: Folder for the files.
         config: The run's config, to be written down beside the numbers.
@@ -56,6 +59,7 @@ def measure(
         tolerance: Distance up to which surfaces agree, in mm, or in pixels where
             their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
+        on_mask: Called with each case, its true mask and the one predicted.
 
     Raises:
         DataError: If the split is empty, or the data set has other classes than the
@@ -67,10 +71,11 @@ def measure(
             f"{data.layout.root} has no {split} cases. Measure on others (--split "
             "val), or keep some back before training: --data.test_split 0.2"
         )
-    _check_classes(model, data)
-    run = _Run(model, data, predictor_of(model), config, split, on_case or _silent)
-    if model.spec.labels:
-        return _segmentation(run, cases, out, tolerance=tolerance)
+    predictor = model if isinstance(model, Predictor) else predictor_of(model)
+    _check_classes(predictor, data)
+    run = _Run(predictor, data, config, split, on_case or _silent)
+    if predictor.spec.labels:
+        return _segmentation(run, cases, out, tolerance=tolerance, on_mask=on_mask)
     return _classification(run, cases, out)
 
 
@@ -78,9 +83,8 @@ def measure(
 class _Run:
     """A model at work on a split."""
 
-    model: Model
-    data: SegxDataModule
     predictor: Predictor
+    data: SegxDataModule
     config: FitConfig | None
     split: SplitName
     on_case: OnCase
@@ -88,12 +92,13 @@ class _Run:
     @property
     def provenance(self) -> Provenance:
         """How the numbers come about, once the engine has settled."""
+        members = self.predictor.members
         sizes = ((name, len(cases)) for name, cases in self.data.splits.items())
         return Provenance(
             truth=str(self.data.layout.root),
-            prediction=str(self.model.source),
-            model_sha256=self.predictor.members.members[0].digest or None,
-            engine=self.predictor.members.about,
+            prediction=", ".join(str(item.source) for item in members.members),
+            model_sha256=", ".join(item.digest for item in members.members) or None,
+            engine=members.about,
             split=self.split,
             splits=tuple(sizes),
             config=self.config.model_dump(mode="json") if self.config else None,
@@ -103,14 +108,19 @@ class _Run:
     @property
     def look(self) -> Look:
         """How the report shows images: on the scale that the model reads them with."""
-        spec = self.model.spec
+        spec = self.predictor.spec
         return Look(spec.axis, spec.intensity.of_middle(spec.neighbours))
 
 
 def _segmentation(
-    run: _Run, cases: Sequence[Case], out: Path, *, tolerance: float | None
+    run: _Run,
+    cases: Sequence[Case],
+    out: Path,
+    *,
+    tolerance: float | None,
+    on_mask: OnMask | None,
 ) -> Summary:
-    labels, axis = run.data.labels, run.model.spec.axis
+    labels, axis = run.data.labels, run.predictor.spec.axis
     if labels is None:
         raise DataError(f"{run.data.layout.root} has no masks to measure against.")
     reader = CaseReader(
@@ -128,8 +138,10 @@ def _segmentation(
         if truth is None:
             raise DataError(f"{case.image} has no mask to measure against.")
         predicted = run.predictor.predict(
-            case.image, on_band=partial(_add_band, evaluation, truth)
+            case.images, on_band=partial(_add_band, evaluation, truth)
         )
+        if on_mask is not None:
+            on_mask(case, truth, predicted)
         evaluation.add(
             case.id,
             truth,
@@ -190,13 +202,13 @@ def _classification(
 def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCase:
     if case.label is None:
         raise DataError(f"{case.image} has no label to measure against.")
-    probabilities = run.predictor.classify(case.image).astype(float).tolist()
+    probabilities = run.predictor.classify(case.images).astype(float).tolist()
     run.on_case(done, total)
     return ClassifiedCase(case.id, case.patient, case.label, tuple(probabilities))
 
 
-def _check_classes(model: Model, data: SegxDataModule) -> None:
-    trained = model.spec.labels or model.spec.class_names
+def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
+    trained = predictor.spec.labels or predictor.spec.class_names
     found = data.labels or data.class_names
     if trained != found:
         raise DataError(

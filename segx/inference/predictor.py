@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,17 @@ from segx.inference.plan import TilePlan
 from segx.inference.summary import pixel_size
 from segx.inference.tiled import (
     Read,
+    Run,
     background,
     predict_bands,
     predict_image,
     resize_probabilities,
 )
 from segx.labels import Labels
+from segx.masks.calibration import Calibration
 from segx.masks.cleaning import clean
 from segx.masks.decide import decide
-from segx.scans.files import open_scan
+from segx.scans.channel_files import open_channels
 from segx.scans.intensity import Intensity
 from segx.scans.interest import Interest, open_interest
 from segx.scans.memory import ArrayScan
@@ -40,8 +43,8 @@ __all__ = ["Band", "Image", "Place", "Predictor", "Working"]
 
 logger = logging.getLogger(__name__)
 
-Image = str | Path | NDArray[Any]
-"""A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
+Image = str | Path | tuple[Path, ...] | NDArray[Any]
+"""A file, files that hold a channel each, or an array (rows, cols[, channels])."""
 
 
 IsEmpty = Callable[[Region], bool]
@@ -86,11 +89,14 @@ class Band(NamedTuple):
         plane: Number of the plane, from 0.
         region: Where the rows lie; they reach over the scan's full width.
         probabilities: In [0, 1], shape (classes, rows, cols).
+        dissent: Share of members and views that decide otherwise than their mean, shape
+            (rows, cols); None where there is one of both.
     """
 
     plane: int
     region: Region
     probabilities: NDArray[np.float32]
+    dissent: NDArray[np.float32] | None = None
 
 
 class Predictor:
@@ -141,11 +147,16 @@ class Predictor:
             )
         return self.spec.labels
 
-    def open(self, path: Path) -> Scan:
-        """Open a scan at the working resolution."""
-        return at_resolution(
-            open_scan(path, axis=self.spec.axis), **self.working._asdict()
-        )
+    def calibrated(self, calibration: Calibration | None) -> Self:
+        """The same predictor, as sure as another calibration says; None: untempered."""
+        other = copy(self)
+        other.members = self.members.calibrated(calibration)
+        return other
+
+    def open(self, *paths: Path) -> Scan:
+        """Open a scan, from one file or a file a channel, at the working resolution."""
+        scan = open_channels(paths, axis=self.spec.axis)
+        return at_resolution(scan, **self.working._asdict())
 
     def predict(
         self, image: Image, *, on_band: Callable[[Band], None] | None = None
@@ -199,8 +210,12 @@ class Predictor:
                 for region, band in bands:
                     if interest is not None:
                         outside = ~interest.inside(region, plane=plane)
-                        band[:, outside] = background(self.labels, Extent(1, 1))[..., 0]
-                    yield Band(plane, region, band)
+                        band[:, outside] = background(
+                            self.labels, Extent(1, 1), extra=self._extra
+                        )[..., 0]
+                    classes = self.labels.logits
+                    dissent = band[classes] if len(band) > classes else None
+                    yield Band(plane, region, band[:classes], dissent)
 
     def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
         """Choose between fast engines and float32, once.
@@ -265,17 +280,29 @@ class Predictor:
             channels=self.spec.in_channels // (2 * neighbours + 1),
         )
 
+    @property
+    def _run(self) -> Run:
+        """The network; where several answers are averaged, with their dissent."""
+        members = self.members
+        return members.probabilities if members.count == 1 else members.opinions
+
+    @property
+    def _extra(self) -> int:
+        """Channels that `_run` gives behind the classes."""
+        return 0 if self.members.count == 1 else 1
+
     def _bands(
         self, scan: Scan, read: Read, is_empty: IsEmpty | None, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         return predict_bands(
-            self.members.probabilities,
+            self._run,
             read,
             scan.extent,
             labels=self.labels,
             plan=self.plan,
             is_empty=is_empty,
             first_row=first_row,
+            extra=self._extra,
         )
 
     def _whole(
@@ -284,7 +311,7 @@ class Predictor:
         """A plane that is given the size that the model was trained with."""
         whole = Region.whole(scan.extent)
         small = predict_image(
-            self.members.probabilities, read(whole), labels=self.labels, plan=self.plan
+            self._run, read(whole), labels=self.labels, plan=self.plan
         )
         yield whole, resize_probabilities(small, scan.extent)
 
@@ -333,7 +360,7 @@ class Predictor:
     def _as_scan(self, image: Image) -> Scan:
         if isinstance(image, np.ndarray):
             return ArrayScan(image)
-        return self.open(Path(image))
+        return self.open(*image) if isinstance(image, tuple) else self.open(Path(image))
 
     @property
     def _source(self) -> Path:

@@ -1,5 +1,6 @@
 """A config is read whole, overridden by key, and refused with every mistake named."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,9 +38,16 @@ def test_a_stock_config_is_complete_and_found_by_name(path: Path) -> None:
     tree = parse_yaml(path.read_text(), name=path.name)
     for key in config_keys():
         node = tree
-        for part in key.split("."):
-            assert part in node, f"{path.name} lacks {key}"
+        for part in key.name.split("."):
+            assert part in node, f"{path.name} lacks {key.name}"
             node = node[part]
+
+
+def test_every_key_is_explained() -> None:
+    keys = config_keys()
+    assert [key.name for key in keys if not key.meaning] == []
+    crop = next(key for key in keys if key.name == "data.crop")
+    assert crop.default == "[256, 256]"
 
 
 def test_every_mistake_is_listed_at_once(tmp_path: Path) -> None:
@@ -103,3 +111,40 @@ def test_broken_or_hostile_yaml_is_refused(text: str) -> None:
 @given(number=st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_numbers_are_read_as_python_writes_them(number: float) -> None:
     assert parse_yaml(repr(number), name="x") == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {decoder: {class_path: evil.Module}}",
+        "model: {decoder: evil.Module}",
+        "model: {loss: {name: evil.Module}}",
+        "training: {optimizer: {name: evil.Module, lr: 1}}",
+        "data: {augment: {extra: [evil.Module]}}",
+        "trainer: {callbacks: [{class_path: evil.Module}]}",
+        "trainer: {strategy: evil.Module, logger: evil.Module}",
+        "model: !!python/name:evil.Module",
+        "model: !!python/object/new:evil.Module []",
+    ],
+)
+def test_a_config_that_names_a_foreign_class_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    from segx.data.augment import Augment
+    from segx.geometry import Extent
+    from segx.training.fit import check_training
+
+    marker = tmp_path / "marker"
+    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my.yaml").write_text(text)
+
+    def use() -> None:
+        config = read_config(tmp_path / "my.yaml")
+        Augment(config.data.augment, channels=3, extent=Extent(32, 32))
+        check_training(config)
+
+    with pytest.raises(ConfigError, match=r"evil|python|decoder|trainer"):
+        use()
+    assert not marker.exists()
+    assert "evil" not in sys.modules

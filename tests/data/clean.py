@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import functools
+import json
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from PIL import Image
 from tests.phantoms import write_volume
 
 LayoutName = Literal[
-    "folders", "splits", "multilabel", "manifest", "classes", "volumes"
+    "folders", "splits", "multilabel", "manifest", "classes", "volumes", "nnunet"
 ]
 LAYOUTS: tuple[LayoutName, ...] = (
     "folders",
@@ -26,6 +27,7 @@ LAYOUTS: tuple[LayoutName, ...] = (
     "manifest",
     "classes",
     "volumes",
+    "nnunet",
 )
 SHAPE = (40, 48)
 PLANES = 6
@@ -74,10 +76,14 @@ class Built:
         """Where a case's image is."""
         if self.layout == "classes":
             return self.root / split / "cat" / f"{stem}.png"
+        if self.layout == "nnunet":
+            return self._raw("images", split) / f"{stem}_0000.png"
         return self._place(split) / "images" / f"{stem}{self.suffix}"
 
     def mask(self, stem: str, split: str = "train") -> Path:
         """Where a case's mask is; of several, the first."""
+        if self.layout == "nnunet":
+            return self._raw("labels", split) / f"{stem}.png"
         inner = "masks/one" if self.layout == "multilabel" else "masks"
         return self._place(split) / inner / f"{stem}{self.suffix}"
 
@@ -108,7 +114,15 @@ class Built:
         self.rows.append({"mask": "", **cells})
 
     def finish(self) -> dict[str, Any]:
-        """Write the manifest, if there is one; the keys of the config's data."""
+        """Write what describes the set, if anything; the keys of the config's data."""
+        if self.layout == "nnunet":
+            description = {
+                "channel_names": {"0": "grey"},
+                "labels": {"background": 0, "cell": 1},
+                "numTraining": len(list((self.root / "imagesTr").iterdir())),
+                "file_ending": ".png",
+            }
+            (self.root / "dataset.json").write_text(json.dumps(description))
         if self.layout != "manifest":
             return {"root": self.root}
         names = ("image", "split", "patient")
@@ -117,6 +131,9 @@ class Built:
             table.writeheader()
             table.writerows(self.rows)
         return {"root": self.root, "manifest": "cases.csv"}
+
+    def _raw(self, kind: str, split: str) -> Path:
+        return self.root / f"{kind}{'Ts' if split == 'test' else 'Tr'}"
 
     def _place(self, split: str) -> Path:
         is_flat = self.layout in {"folders", "manifest"}

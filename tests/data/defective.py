@@ -64,13 +64,13 @@ def every_fault() -> Iterator[tuple[LayoutName, Fault]]:
 # --- pairs --------------------------------------------------------------------------
 
 
-@fault(Code.MISSING_MASK, PAIRED)
+@fault(Code.MISSING_MASK, (*PAIRED, "nnunet"))
 def no_mask(built: Built, stem: str) -> Path:
     built.mask(stem).unlink()
     return built.image(stem)
 
 
-@fault(Code.SURPLUS_MASK, PAIRED)
+@fault(Code.SURPLUS_MASK, (*PAIRED, "nnunet"))
 def no_image(built: Built, stem: str) -> Path:
     built.image(stem).unlink()
     return built.mask(stem)
@@ -138,6 +138,20 @@ def path_out(built: Built, stem: str) -> Path:
     return built.root / "cases.csv"
 
 
+@fault(Code.FILE_NAME, ("nnunet",))
+def no_channel_number(built: Built, stem: str) -> Path:
+    stray = built.image(stem).with_name(f"{stem}_again.png")
+    write(stray, picture(931))
+    return stray
+
+
+@fault(Code.CHANNEL_FILES, ("nnunet",))
+def second_of_one_channel(built: Built, stem: str) -> Path:
+    second = built.image(stem).with_name(f"{stem}_0003.png")
+    built.image(stem).rename(second)
+    return second
+
+
 # --- files --------------------------------------------------------------------------
 
 
@@ -151,7 +165,7 @@ def cut_image(built: Built, stem: str) -> Path:
     return _cut(built.image(stem))
 
 
-@fault(Code.UNREADABLE, (*PAIRED, "manifest"))
+@fault(Code.UNREADABLE, (*PAIRED, "manifest", "nnunet"))
 def cut_mask(built: Built, stem: str) -> Path:
     return _cut(built.mask(stem))
 
@@ -172,7 +186,7 @@ def bomb(built: Built, stem: str) -> Path:
     return built.image(stem)
 
 
-@fault(Code.SIZE_MISMATCH, (*PAIRED, "manifest"))
+@fault(Code.SIZE_MISMATCH, (*PAIRED, "manifest", "nnunet"))
 def other_size(built: Built, stem: str) -> Path:
     mask = built.fresh_mask(904)
     write(built.mask(stem), mask[..., :-3].copy())
@@ -315,6 +329,12 @@ def negative(built: Built, stem: str) -> Path:
     return built.mask(stem).with_suffix(".tif")
 
 
+@fault(Code.MASK_RANGE, ("nnunet",))
+def id_without_a_name(built: Built, stem: str) -> Path:
+    write(built.mask(stem), built.fresh_mask(932) * np.uint8(7))
+    return built.mask(stem)
+
+
 @fault(Code.MASK_TYPE, ("folders", "splits", "multilabel"))
 def fractions(built: Built, stem: str) -> Path:
     built.mask(stem).unlink()
@@ -328,7 +348,7 @@ def nothing(built: Built, stem: str) -> Path:
     return built.mask(stem)
 
 
-@fault(Code.FULL_MASK, (*PAIRED, "manifest"))
+@fault(Code.FULL_MASK, (*PAIRED, "manifest", "nnunet"))
 def everything(built: Built, stem: str) -> Path:
     write(built.mask(stem), np.ones_like(built.fresh_mask(926)))
     return built.mask(stem)
@@ -344,14 +364,14 @@ def same_bytes(built: Built, stem: str) -> Path:
     return built.image(stem)
 
 
-@fault(Code.IMAGE_LEAK, ("splits", "multilabel", "manifest", "classes", "volumes"))
+@fault(Code.IMAGE_LEAK, tuple(name for name in LAYOUTS if name != "folders"))
 def same_bytes_in_test(built: Built, stem: str) -> Path:
     built.add(f"{stem}_copy", "test")
     shutil.copy(built.image(stem), built.image(f"{stem}_copy", "test"))
     return built.image(f"{stem}_copy", "test")
 
 
-@fault(Code.SIMILAR_IMAGES, tuple(name for name in LAYOUTS if name != "folders"))
+@fault(Code.SIMILAR_IMAGES, ("splits", "multilabel", "manifest", "classes", "volumes"))
 def brightened(built: Built, stem: str) -> Path:
     built.add(f"{stem}_again")
     image = built.fresh_image(927)
@@ -360,7 +380,7 @@ def brightened(built: Built, stem: str) -> Path:
     return built.image(f"{stem}_again")
 
 
-@fault(Code.SIMILAR_LEAK, ("splits", "multilabel", "manifest", "classes", "volumes"))
+@fault(Code.SIMILAR_LEAK, tuple(name for name in LAYOUTS if name != "folders"))
 def noisy_in_test(built: Built, stem: str) -> Path:
     built.add(f"{stem}_again", "test")
     image = built.fresh_image(928)

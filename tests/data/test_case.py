@@ -39,7 +39,7 @@ def test_ids_are_unique_and_fit_for_file_names(places: set[tuple[str, int]]) -> 
 
 def test_of_two_cases_of_one_name_the_second_is_a_finding() -> None:
     found = Findings()
-    two = images("x/images/a.png", "x/A.png")
+    two = with_ids(images("x/images/a.png", "x/A.png"), root=ROOT)
     layout = Layout.of(two, found, root=ROOT, kind="manifest")
     assert [case.image for case in layout.cases] == [ROOT / "x/A.png"]
     assert [finding.code for finding in layout.findings] == [Code.DOUBLED_STEM]

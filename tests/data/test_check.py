@@ -132,16 +132,25 @@ def test_no_data_set_is_an_error_of_its_own(tmp_path: Path) -> None:
         check_data(DataConfig(root=tmp_path), task="classification", seed=0)
 
 
-REAL: list[tuple[str, Task, set[Code]]] = [
-    ("isbi2012_em", "segmentation", set()),
-    ("drive", "segmentation", set()),
-    ("wbc_dataset2", "segmentation", set()),
-]
-
-
-@pytest.mark.parametrize(("name", "task", "codes"), REAL)
-def test_real_sets_hold_what_is_known_of_them(
-    shared_data: Callable[[str], Path], name: str, task: Task, codes: set[Code]
+@pytest.mark.slow
+def test_look_alikes_of_a_real_set_are_found(
+    shared_data: Callable[[str], Path],
 ) -> None:
-    checked = check_data(DataConfig(root=shared_data(name)), task=task, seed=0)
-    assert {finding.code for finding in checked.findings} == codes
+    data = DataConfig(root=shared_data("busi_classification"))
+    warnings = check_data(data, task="classification", seed=0).findings
+    leaks = {item.file.stem for item in warnings if item.code is Code.SIMILAR_LEAK}
+    # Looked at by eye: each shows the lesion of a training image once more.
+    assert leaks >= {"benign_275", "benign_290", "benign_35", "benign_65"}
+    assert "malignant_5" in leaks
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["dsb2018_nuclei", "shenzhen_cxr_lung", "hippocampus3d", "isic_skin_fullres"],
+)
+def test_real_sets_without_oddities_raise_no_alarm(
+    shared_data: Callable[[str], Path], name: str
+) -> None:
+    data = DataConfig(root=shared_data(name))
+    assert check_data(data, task="segmentation", seed=0).findings == ()

@@ -211,7 +211,9 @@ def test_classification_counts_cases(tmp_path: Path) -> None:
 def test_real_sets_are_surveyed(
     shared_data: Callable[[str], Path], name: str, channels: int, names: int
 ) -> None:
-    found = look(shared_data(name))
+    checked = check(shared_data(name))
+    assert checked.findings == ()
+    _, found = checked.refuse_defects()
     assert found.labels is not None
     assert (found.channels, len(found.labels.names)) == (channels, names)
 
