@@ -61,7 +61,7 @@ def layer_table(anatomy: Anatomy) -> Table:
             marks += f" d{item.dilation}" * (item.dilation > 1)
             pair = f"{layer.in_channels}→{layer.out_channels}"
             table.add_row(
-                item.name.removeprefix("body."),
+                layer.name,
                 f"{item.kernel}×{item.kernel}{marks}",
                 str(item.groups),
                 f"1×1 {pair}" if mixing else pair,

@@ -226,7 +226,7 @@ def _layer_table(anatomy: Anatomy) -> Table:
             item = layer.spatial
             rows.append(
                 [
-                    item.name.removeprefix("body."),
+                    layer.name,
                     block.number,
                     f"{item.kernel}×{item.kernel}" + ", 1×1" * layer.is_separable,
                     item.stride,

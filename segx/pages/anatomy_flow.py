@@ -18,7 +18,6 @@ _SKIP, _SKIP_WIDTH = 296.0, 76
 _BOX, _PILL, _GAP, _LABEL, _JOIN = 24, 17, 8, 24, 26
 _RING = 7
 
-_WORDS = {"relu": "ReLU", "pool": "max pool", "other": "other"}
 _COLOURS = {"conv": 1, "sep": 0, "relu": 2, "pool": 3, "other": 3}
 
 
@@ -96,7 +95,9 @@ def _boxes(block: Block, top: float) -> Iterator[_Box]:
     for kind in block.order:
         if kind == "norm":
             continue
-        words = _WORDS.get(kind) or _in_words(next(layers))
+        words = {"relu": "ReLU", "pool": f"max pool {block.pool}"}.get(kind, kind)
+        if kind in {"conv", "sep"}:
+            words = _in_words(next(layers))
         bottom = top + (_PILL if kind == "relu" else _BOX)
         yield _Box(kind, words, top, bottom)
         top = bottom + _GAP

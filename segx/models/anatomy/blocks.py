@@ -69,6 +69,12 @@ class Layer:
     standard: Convolution
 
     @property
+    def name(self) -> str:
+        """Where it is in the encoder; the module that holds both parts of a pair."""
+        name = self.spatial.name.removeprefix("body.")
+        return name.rpartition(".")[0] if self.is_separable else name
+
+    @property
     def is_separable(self) -> bool:
         """Whether it is depthwise, then pointwise."""
         return self.pointwise is not None
@@ -141,6 +147,7 @@ class Block:
         order: What is done, in order, the skip aside; a separable layer is one.
         fork: How many of these are done before the skip forks off.
         layers: Its convolutional layers.
+        pool: Its max pooling, such as ``3×3 ↓2``; empty where it has none.
         skip: The way around; None: there is none.
         extent: Size of what it gives.
         parameters: Number of values that it learns, the skip and norms among them.
@@ -152,6 +159,7 @@ class Block:
     order: tuple[str, ...]
     fork: int
     layers: tuple[Layer, ...]
+    pool: str
     skip: Skip | None
     extent: Extent
     parameters: int
@@ -278,6 +286,7 @@ def _likeness(block: Block) -> tuple[object, ...]:
         block.order,
         block.fork,
         block.channels,
+        block.pool,
         str(block.skip),
         block.extent,
         block.parameters,

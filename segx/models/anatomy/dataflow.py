@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -78,9 +78,8 @@ class _Tracer(Tracer):
 
 def _deepest(graph: Graph) -> Node:
     """The node of the last feature."""
-    (features,) = next(node for node in graph.nodes if node.op == "output").args
-    last: Any = features[-1]  # type: ignore[index]
-    return last
+    output = next(node for node in graph.nodes if node.op == "output")
+    return cast("list[Node]", output.args[0])[-1]
 
 
 def _walk(node: Node, modules: dict[str, nn.Module]) -> list[Span]:

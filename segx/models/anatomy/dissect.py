@@ -3,6 +3,8 @@
 import copy
 import re
 
+from torch import nn
+
 from segx.errors import ModelError
 from segx.models.anatomy.blocks import Anatomy, Block, Layer, Skip
 from segx.models.anatomy.dataflow import Span, Step, trace_spans
@@ -82,6 +84,7 @@ def _block(
         order=_order(steps, layers),
         fork=len(span.lead),
         layers=layers,
+        pool=_pool(steps, own),
         skip=skip,
         extent=own.extents[next(s.name for s in reversed(steps) if s.name)],
         parameters=own.parameters(modules),
@@ -128,6 +131,14 @@ def _order(steps: tuple[Step, ...], layers: tuple[Layer, ...]) -> tuple[str, ...
             words.append("sep")
             until = layer.pointwise.name
     return tuple(words)
+
+
+def _pool(steps: tuple[Step, ...], own: Observed) -> str:
+    """The last max pooling, such as ``3×3 ↓2``; empty where there is none."""
+    modules = [own.modules[step.name] for step in steps if step.kind == "pool"]
+    pools = [module for module in modules if isinstance(module, nn.MaxPool2d)]
+    kinds = [f"{pool.kernel_size}×{pool.kernel_size} ↓{pool.stride}" for pool in pools]
+    return kinds[-1] if kinds else ""
 
 
 def _place(names: list[str]) -> str:

@@ -68,7 +68,13 @@ def paper_claims(anatomy: Anatomy) -> Iterator[Claim]:
     yield Claim(
         "Skips that reduce are 1×1 with stride 2, all others the identity",
         "1×1 ↓2: 2–4, 13; identity: 5–12",
-        _skips(blocks),
+        _by_kind((item.number, str(item.skip)) for item in blocks if item.skip),
+        figure,
+    )
+    yield Claim(
+        "Modules reduce by max pooling of 3×3 with stride 2",
+        "3×3 ↓2: 2–4, 13",
+        _by_kind((item.number, item.pool) for item in blocks if item.pool),
         figure,
     )
     yield Claim(
@@ -103,12 +109,17 @@ def with_classifier(anatomy: Anatomy) -> int:
     return anatomy.parameters - first.parameters + of_three + classes
 
 
-def _skips(blocks: Iterable[Block]) -> str:
-    kinds: dict[str, list[int]] = {}
-    for block in blocks:
-        if block.skip:
-            kinds.setdefault(str(block.skip), []).append(block.number)
-    return "; ".join(f"{kind}: {in_runs(items)}" for kind, items in kinds.items())
+def _by_kind(kinds: Iterable[tuple[int, str]]) -> str:
+    """Numbers of modules by what they have.
+
+    Examples:
+        >>> _by_kind([(2, "1×1"), (3, "1×1"), (4, "identity")])
+        '1×1: 2–3; identity: 4'
+    """
+    numbers: dict[str, list[int]] = {}
+    for number, kind in kinds:
+        numbers.setdefault(kind, []).append(number)
+    return "; ".join(f"{kind}: {in_runs(found)}" for kind, found in numbers.items())
 
 
 def _outs(blocks: Iterable[Block]) -> tuple[tuple[int, ...], ...]:

@@ -29,7 +29,7 @@ def block_layers(block: Block) -> str:
     counts = Counter(map(layer_name, block.layers))
     words = ", ".join(f"{n} {name}" if n > 1 else name for name, n in counts.items())
     stride = max(layer.spatial.stride for layer in block.layers)
-    if "pool" in block.order:
+    if block.pool:
         return f"{words}, pool"
     return f"{words} ↓{stride}" if stride > 1 else words
 

@@ -73,6 +73,10 @@ def _unpadded(body: Any) -> None:
     body.conv1.padding = body.conv2.padding = (0, 0)
 
 
+def _small_pool(body: Any) -> None:
+    body.block12.rep[-1] = nn.MaxPool2d(2, 2, ceil_mode=True)
+
+
 def _without_norm(body: Any) -> None:
     body.block3.rep[2] = nn.Identity()
 
@@ -94,6 +98,7 @@ MUTANTS: dict[str, tuple[Mutation, str, str]] = {
     "projection": (_wide_projection, "identity or one 1×1", "block 3: 3×3 ↓2"),
     "channels": (_narrow_end, "Channels of each layer", "| 1536 1024"),
     "padding": (_unpadded, "A feature has ceil", "299, 147, 74, 37, 19, 10"),
+    "pool": (_small_pool, "max pooling of 3×3", "3×3 ↓2: 2–4; 2×2 ↓2: 13"),
     "norm": (_without_norm, "Order of separable", "module 4: relu sep relu sep norm"),
 }  # fmt: skip
 
