@@ -119,15 +119,17 @@ def _in_words(layer: Layer) -> str:
 
 def _way_around(axes: Axes, text: str, fork: float, join: float) -> None:
     """From the fork to the right, down, and back to the sum."""
+    _line(axes, [_MAIN, _SKIP], [fork, fork])
+    _line(axes, [_SKIP, _MAIN + _RING], [join, join])
     middle = (fork + join) / 2
-    half = 0 if text == "identity" else _BOX / 2
-    _line(axes, [_MAIN, _SKIP, _SKIP], [fork, fork, middle - half])
-    _line(axes, [_SKIP, _SKIP, _MAIN + _RING], [middle + half, join, join])
-    if half:
-        box = _Box("conv", text, middle - half, middle + half)
-        _box(axes, _SKIP, box, _SKIP_WIDTH)
-    else:
+    if text == "identity":
+        _line(axes, [_SKIP, _SKIP], [fork, join])
         axes.text(_SKIP + 6, middle, text, va="center", size=9.5, color=MUTED)
+    else:
+        box = _Box("conv", text, middle - _BOX / 2, middle + _BOX / 2)
+        _line(axes, [_SKIP, _SKIP], [fork, box.top])
+        _line(axes, [_SKIP, _SKIP], [box.bottom, join])
+        _box(axes, _SKIP, box, _SKIP_WIDTH)
     axes.plot(_MAIN, join, "o", markersize=2 * _RING, mfc="none", mec=MUTED, mew=1)
     axes.plot(_MAIN, join, "+", markersize=8, color=MUTED, mew=1)
 
