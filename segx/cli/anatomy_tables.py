@@ -35,10 +35,11 @@ def block_table(anatomy: Anatomy) -> Table:
         show_footer=True,
     )
     footers = _totals(anatomy)
+    # On a terminal of fewer than 100 columns cells are folded: no digit is lost.
     for head in ("block", "layers", "channels", "skip"):
-        table.add_column(head, footer=next(footers), no_wrap=True)
+        table.add_column(head, footer=next(footers), overflow="fold")
     for head in ("size", "params", "GMACs", "standard", "ratio", "theory"):
-        table.add_column(head, footer=next(footers), justify="right", no_wrap=True)
+        table.add_column(head, footer=next(footers), overflow="fold", justify="right")
     for flow, blocks in anatomy.flows.items():
         table.add_row(Text(flow, style="italic"))
         for run in folded(blocks):
@@ -50,10 +51,10 @@ def block_table(anatomy: Anatomy) -> Table:
 def layer_table(anatomy: Anatomy) -> Table:
     """One row a convolutional layer, those of skips aside."""
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
-    table.add_column("layer", no_wrap=True)
+    table.add_column("layer", overflow="fold")
     heads = ("kernel", "groups", "pointwise", "size", "weights", "MMACs", "standard")
     for head in (*heads, "1/N+1/K²"):
-        table.add_column(head, justify="right", no_wrap=True)
+        table.add_column(head, overflow="fold", justify="right")
     for block in anatomy.blocks:
         for layer in block.layers:
             item, mixing = layer.spatial, layer.pointwise

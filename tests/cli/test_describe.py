@@ -6,37 +6,41 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from segx.cli import describe
 from segx.cli.anatomy_tables import block_table, layer_table
 from segx.cli.main import main
-from segx.models.anatomy import dissect
+from segx.models.anatomy import dissect, folded
 from segx.models.encoder import ENCODERS, XceptionEncoder
 from tests.inference.exports import saved_model, spec
 from tests.models.anatomy.mutants import MUTANTS, mutant
 
 
-def printed(thing: object) -> list[str]:
-    """Lines on a terminal of 100 columns."""
-    console = Console(width=100, file=io.StringIO())
+def printed(thing: object, *, width: int = 100) -> list[str]:
+    """Lines on a terminal of so many columns."""
+    console = Console(width=width, file=io.StringIO())
     console.print(thing)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
 
 def check_tables(name: str, size: int) -> None:
+    """One line a row, and none is cut."""
     anatomy = dissect(XceptionEncoder(name, 12), size)
-    for table in (block_table(anatomy), layer_table(anatomy)):
-        lines = printed(table)
-        assert not [line for line in lines if "…" in line or len(line) > 100]
-    rows = [line.split()[0] for line in printed(block_table(anatomy)) if line.strip()]
-    assert [row for row in rows if row.isalpha()] == [
-        "block",
-        "entry",
-        "middle",
-        "exit",
-        "total",
-    ]
+    runs = [len(folded(blocks)) for blocks in anatomy.flows.values()]
+    _title, _head, _rule, *rows, total = filled(block_table(anatomy))
+    assert len(rows) == len(runs) + sum(runs)
+    assert total.split()[:2] == ["total", str(len(anatomy.layers))]
+    _head, _rule, *rows = filled(layer_table(anatomy))
+    assert [row.split()[0] for row in rows] == [item.name for item in anatomy.layers]
+
+
+def filled(table: Table) -> list[str]:
+    lines = printed(table)
+    assert max(map(len, lines)) <= 100
+    assert not any("…" in line for line in lines)
+    return [line for line in lines if line.strip()]
 
 
 def test_tables_fit_100_columns() -> None:
@@ -55,6 +59,11 @@ def test_repeated_blocks_stand_in_one_row_with_their_sum() -> None:
     (row,) = [line for line in printed(block_table(anatomy)) if "×8" in line]
     assert row.split()[:2] == ["5–12", "×8"]
     assert f"{8 * anatomy.flows['middle'][0].macs / 1e9:.2f}" in row.split()
+
+
+def test_a_narrow_terminal_loses_no_digit() -> None:
+    table = block_table(dissect(XceptionEncoder("xception_narrow", 3)))
+    assert not any("…" in line for line in printed(table, width=60))
 
 
 def test_a_sound_encoder_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
