@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 from segx.config import DataConfig
 from segx.data.agree import Common, find_common
@@ -41,6 +42,7 @@ from segx.data.examine import CaseFacts, Examined, classes_held, examine
 from segx.data.layouts import find_layout
 from segx.data.leaks import find_identical, find_patient_leaks, find_similar
 from segx.data.splits import Splits, split
+from segx.data.splits_file import read_splits
 from segx.data.survey import Survey, survey
 from segx.errors import DataError
 
@@ -113,7 +115,12 @@ class CheckedData:
 
 
 def check_data(
-    data: DataConfig, *, task: Task, seed: int, progress: Progress | None = None
+    data: DataConfig,
+    *,
+    task: Task,
+    seed: int,
+    recorded: Path | None = None,
+    progress: Progress | None = None,
 ) -> CheckedData:
     """Read every image and mask once, and find all that is wrong with them.
 
@@ -121,6 +128,7 @@ def check_data(
         data: Names the data set, and says how it is to be read.
         task: Masks are read for segmentation only.
         seed: Decides the splits that are drawn.
+        recorded: The splits.csv of a run: its splits are taken, and none is drawn.
         progress: Called from this thread after each case.
 
     Raises:
@@ -139,7 +147,7 @@ def check_data(
         if item.facts is not None and item.facts.case.id in usable
     )
     common = find_common(facts, layout, data, task=task, found=found)
-    splits = _relations(layout, facts, data, seed=seed, found=found)
+    splits = _relations(layout, facts, data, seed, recorded, found=found)
     split_of = _split_of(layout, splits)
     by_split = _weigh(layout, _parts(facts, split_of), common, found)
     sound = _sound(facts, found)
@@ -186,8 +194,9 @@ def _relations(
     layout: Layout,
     facts: Sequence[CaseFacts],
     data: DataConfig,
-    *,
     seed: int,
+    recorded: Path | None,
+    *,
     found: Findings,
 ) -> Splits | None:
     """Look for cases that belong together, and split the others from them."""
@@ -197,7 +206,9 @@ def _relations(
     find_patient_leaks(layout.cases, leaks)
     find_identical(layout.cases, same, leaks)
     splits = None
-    if not errors_among(leaks.findings):
+    if recorded is not None:
+        splits = read_splits(recorded, layout, digests=digests)
+    elif not errors_among(leaks.findings):
         try:
             splits = split(
                 layout, data, seed=seed, digests=digests, traits=classes_held(facts)
