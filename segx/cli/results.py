@@ -47,12 +47,10 @@ def _segmentation(summary: "Summary", *, title: str) -> Table:
 
 
 def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
-    from segx.evaluation.classification import CLASSIFICATION_POLICY
-
     names = ("auroc", "average_precision", "sensitivity", "brier", "ece")
     heads = ("n", "AUROC", "AP", "sens.", "Brier", "ECE")
     title = f"{title} (n = {summary.n_cases})"
-    table = _table(heads, title=title, caption=CLASSIFICATION_POLICY)
+    table = _table(heads, title=title, caption=summary.policy)
     for label, scores in summary.classes.items():
         values = (_shown(getattr(scores, name)) for name in names)
         table.add_row(label, str(scores.n), *values)

@@ -1,9 +1,10 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from segx.cli.console import console, messages
 from segx.cli.results import result_table
@@ -25,7 +26,7 @@ def run(argv: list[str]) -> int:
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.artifact import load_model
     from segx.data.datamodule import SegxDataModule
-    from segx.evaluation.run import measure
+    from segx.evaluation.run import measure, parts_of
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
@@ -36,19 +37,25 @@ def run(argv: list[str]) -> int:
         config = config.model_copy(update={"data": moved})
     data = SegxDataModule.from_config(config)
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
-    with Progress(console=messages, transient=True) as progress:
-        bar = progress.add_task("Predicting", total=None)
-        summary = measure(
-            model,
-            data,
-            out,
-            split=arguments.split,
-            on_case=lambda done, total: progress.update(
-                bar, completed=done, total=total
-            ),
-        )
-    console.print(
-        result_table(summary, title=f"{folder.path.name}: {arguments.split} cases")
-    )
-    console.print(f"Written: {out}/cases.csv, {out}/summary.json", highlight=False)
+    first, *others = parts_of(model.spec)
+    for part in (first, *others):
+        place = out if part == first else out / part
+        with Progress(console=messages, transient=True) as progress:
+            bar = progress.add_task("Predicting", total=None)
+            summary = measure(
+                model,
+                data,
+                place,
+                split=arguments.split,
+                part=part,
+                on_case=partial(_show, progress, bar),
+            )
+        title = f"{folder.path.name}: {arguments.split} cases"
+        console.print(result_table(summary, title=title))
+        written = f"Written: {place}/cases.csv, {place}/summary.json"
+        console.print(written, highlight=False)
     return 0
+
+
+def _show(progress: Progress, bar: TaskID, done: int, total: int) -> None:
+    progress.update(bar, completed=done, total=total)

@@ -75,11 +75,11 @@ class ModelConfig(Section):
 
 
 class ColumnsConfig(Section):
-    """Names of a manifest's columns; several mask columns make a multilabel mask."""
+    """Names of a manifest's columns; several masks or labels make it multilabel."""
 
     image: str = "image"
     mask: str | tuple[str, ...] = "mask"
-    label: str = "label"
+    label: str | tuple[str, ...] = "label"
     patient: str = "patient"
     split: str = "split"
 
@@ -199,7 +199,7 @@ class InferenceConfig(Section):
 class FitConfig(Section):
     """A whole config: what `segx fit` is told and what a run folder keeps."""
 
-    task: Literal["segmentation", "classification"] = "segmentation"
+    task: Literal["segmentation", "classification", "multitask"] = "segmentation"
     seed: int = Field(0, ge=0)
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from segx.data.defects import Defect, DefectsError
+from segx.labels import ClassKind, Labels
 from segx.scans.suffix import split_suffix
 
 __all__ = [
@@ -17,13 +18,15 @@ __all__ = [
     "LayoutKind",
     "SplitName",
     "Task",
+    "classes_of",
+    "is_labelled",
     "stem_of",
     "with_ids",
 ]
 
 LayoutKind = Literal["folders", "classes", "manifest"]
 SplitName = Literal["train", "val", "test"]
-Task = Literal["segmentation", "classification"]
+Task = Literal["segmentation", "classification", "multitask"]
 
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
@@ -46,6 +49,8 @@ class Case:
         label: Index of the whole image's class.
         patient: Cases of one patient never stand in two splits.
         split: The split that the data set itself puts the case in.
+        findings: Where an image may be of several classes: 1 or 0 for each, `UNKNOWN`
+            where nobody has told.
     """
 
     id: str
@@ -54,6 +59,7 @@ class Case:
     label: int | None = None
     patient: str | None = None
     split: SplitName | None = None
+    findings: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Layout:
         kind: ``folders`` (images/ beside masks/), ``classes`` (a folder per class) or
             ``manifest`` (a CSV file).
         class_names: Names of the whole-image classes, if the cases have labels.
+        class_kind: Whether an image is of one of them, or may be of several.
         plane_names: Names of the planes, if masks are multilabel.
         notes: What was seen and left aside, such as folders without a meaning here.
     """
@@ -74,8 +81,16 @@ class Layout:
     cases: tuple[Case, ...]
     kind: LayoutKind
     class_names: tuple[str, ...] | None = None
+    class_kind: ClassKind = "multiclass"
     plane_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def class_labels(self) -> Labels | None:
+        """What the labels of whole images mean; None where there are none."""
+        if self.class_names is None:
+            return None
+        return Labels(self.class_kind, self.class_names)
 
     def __post_init__(self) -> None:
         count = Counter(case.id.casefold() for case in self.cases)
@@ -88,6 +103,18 @@ class Layout:
                     for case in doubled
                 ],
             )
+
+
+def classes_of(case: Case) -> tuple[int, ...]:
+    """Indices of the classes that a whole image is known to be of."""
+    if case.findings is not None:
+        return tuple(index for index, found in enumerate(case.findings) if found == 1)
+    return () if case.label is None else (case.label,)
+
+
+def is_labelled(case: Case) -> bool:
+    """Whether anything is known of the class of a whole image."""
+    return case.label is not None or case.findings is not None
 
 
 def stem_of(path: Path) -> str:

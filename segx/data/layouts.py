@@ -17,9 +17,10 @@ logger = logging.getLogger(__name__)
 def read_layout(data: DataConfig, *, task: Task) -> Layout:
     """Find the cases of a data set; files are listed, none is opened.
 
-    A manifest is read if `data.manifest` names one. Otherwise segmentation expects
-    `images/` beside `masks/`, and classification a folder per class; both may stand
-    in `train/`, `val/` (or `valid/`, `validation/`) and `test/`.
+    A manifest is read if `data.manifest` names one; both tasks at once need it.
+    Otherwise segmentation expects `images/` beside `masks/`, and classification a
+    folder per class; either may stand in `train/`, `val/` (or `valid/`,
+    `validation/`) and `test/`.
 
     Raises:
         DataError: If the root is missing or holds another layout.
@@ -41,6 +42,12 @@ def _read(root: Path | None, data: DataConfig, task: Task) -> Layout:
     """Read the layout that the config asks for."""
     if data.manifest is not None:
         return read_manifest(data, task=task)
+    if task == "multitask":
+        raise DataError(
+            "Masks and classes together are told by a CSV file: set data.manifest. It "
+            "has the columns image, mask and label (data.columns gives them other "
+            "names); a cell of mask or label may be empty."
+        )
     if root is None:
         raise DataError("No data set is given. Set data.root to its folder.")
     if task == "segmentation":

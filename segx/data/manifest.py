@@ -17,6 +17,7 @@ from segx.data.case import (
     with_ids,
 )
 from segx.data.defects import plural
+from segx.data.findings import name_findings, read_findings
 from segx.data.folders import (
     Findings,
     image_files,
@@ -37,13 +38,15 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     The image column holds a path, relative to the data root or to the CSV file, or the
     name or stem of a file in `images/` (of the root or of a split's folder). The mask
     column does the same for `masks/`; without it, masks are found by the image's stem.
-    Several mask columns make a multilabel mask, one plane a column. The columns for
-    label, patient and split may be left out.
+    Several mask columns make a multilabel mask, one plane a column. Several label
+    columns of 1, 0 or nothing (unknown) make images that may be of several classes. The
+    columns for label, patient and split may be left out.
 
     Args:
         data: Gives `manifest`, `root` (by default the manifest's folder), `columns`
             and `classes`.
-        task: Segmentation needs masks, classification needs labels.
+        task: Segmentation needs masks, classification needs labels; for both at once a
+            row may leave one of them empty.
 
     Raises:
         DefectsError: With every row that can't be used.
@@ -64,6 +67,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     classes = data.classes if task == "classification" else None
     words = {entry.label for entry in usable if entry.label is not None}
     numbers = _number(words, classes, manifest, found)
+    names = (classes or tuple(numbers)) if words else None
     if not table.rows:
         found.defect(manifest, "lists no image.")
     found.refuse_if_any(root)
@@ -71,7 +75,8 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
         root=root,
         cases=with_ids((entry.case(numbers) for entry in usable), root=root),
         kind="manifest",
-        class_names=(classes or tuple(numbers)) if words else None,
+        class_names=name_findings(columns.findings, classes) or names,
+        class_kind="multilabel" if columns.findings else "multiclass",
         plane_names=columns.planes,
         notes=tuple(found.notes),
     )
@@ -87,6 +92,10 @@ class _Columns:
     label: str | None
     patient: str | None
     split: str | None
+    findings: tuple[str, ...]
+    """A column of 0 and 1 for each class, where an image may be of several."""
+    may_lack: bool
+    """Whether a row may go without mask or without label."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +120,7 @@ class _Entry:
     label: str | None
     patient: str | None
     split: SplitName | None
+    findings: tuple[int, ...] | None
 
     def case(self, numbers: Mapping[str, int]) -> Case:
         """The case of this row; `numbers` tells the index of each label."""
@@ -121,6 +131,7 @@ class _Entry:
             label=None if self.label is None else numbers[self.label],
             patient=self.patient,
             split=self.split,
+            findings=self.findings,
         )
 
 
@@ -242,18 +253,25 @@ def _columns(table: Table, data: DataConfig, *, task: Task, manifest: Path) -> _
     named = given.mask
     masks: tuple[str | None, ...] = ()
     planes = None
-    if task == "segmentation" and isinstance(named, str):
+    if task != "classification" and isinstance(named, str):
         masks = (column("mask", named),)
-    elif task == "segmentation":
+    elif task != "classification":
         masks = tuple(column("mask", name, needed=True) for name in named)
         planes = data.classes or tuple(named)
     _check_kind(data, masks, planes)
+    several = () if isinstance(given.label, str) else given.label
+    for name in several:
+        column("label", name, needed=True)
     return _Columns(
         masks=masks,
         planes=planes,
-        label=column("label", given.label, needed=task == "classification"),
+        label=column("label", given.label, needed=task != "segmentation")
+        if isinstance(given.label, str)
+        else None,
         patient=column("patient", given.patient),
         split=column("split", given.split),
+        findings=several,
+        may_lack=task == "multitask",
     )
 
 
@@ -290,7 +308,10 @@ def _entry(
             "nothing in every row."
         )
     label = row.get(columns.label)
-    if columns.label and label is None:
+    findings = read_findings(
+        row, columns.findings, needed=not columns.may_lack, on_defect=at.defect
+    )
+    if columns.label and label is None and not columns.may_lack:
         at.defect(f"the column {columns.label!r} is empty.")
     text = row.get(image_column)
     if text is None:
@@ -299,21 +320,37 @@ def _entry(
     image = places.image(text, split, at)
     if image is None:
         return None
+    masks = _masks(row, columns, image, places, at)
+    if columns.may_lack and not masks and label is None and findings is None:
+        at.defect("it has neither a mask nor a label: leave the row out.")
+    return _Entry(
+        at=at,
+        image=image,
+        masks=masks,
+        label=label,
+        patient=row.get(columns.patient),
+        split=split,
+        findings=findings,
+    )
+
+
+def _masks(
+    row: Row, columns: _Columns, image: Path, places: _Places, at: _At
+) -> tuple[Path, ...]:
+    """The masks of one row: none where they may all be missing."""
+    cells = {
+        name: stem_of(image) if name is None else row.get(name)
+        for name in columns.masks
+    }
+    if columns.may_lack and not any(cells.values()):
+        return ()
     masks = []
-    for name in columns.masks:
-        cell = stem_of(image) if name is None else row.get(name)
+    for name, cell in cells.items():
         if cell is None:
             at.defect(f"the column {name!r} is empty.")
         elif (mask := places.mask(cell, image, at)) is not None:
             masks.append(mask)
-    return _Entry(
-        at=at,
-        image=image,
-        masks=tuple(masks),
-        label=label,
-        patient=row.get(columns.patient),
-        split=split,
-    )
+    return tuple(masks)
 
 
 def _check_together(entries: Sequence[_Entry], manifest: Path, found: Findings) -> None:

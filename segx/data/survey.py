@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.config import DataConfig
-from segx.data.case import Case, Layout, SplitName, Task
+from segx.data.case import Case, Layout, SplitName, Task, classes_of
 from segx.data.defects import Defect, DefectsError, plural
 from segx.data.examine import CaseFacts, examine
 from segx.data.mask_values import FoundValue, MaskValues, explain_values
@@ -111,7 +111,7 @@ def survey(
     Args:
         layout: The cases.
         data: Gives `channels`, `axis`, `window`, `intensity`, and what masks mean.
-        task: Masks are read for segmentation only.
+        task: Masks are not read for classification.
         splits: Tells the training cases, whose pixels alone set the intensity scale;
             by default all cases that the layout puts in no other split.
 
@@ -133,7 +133,7 @@ def survey(
     channels = wanted or _common_channels(facts, defects)
     dtype = _common_type(facts, data, defects)
     values = (
-        _mask_values(facts, layout, data, defects) if task == "segmentation" else None
+        None if task == "classification" else _mask_values(facts, layout, data, defects)
     )
     if defects:
         raise DefectsError(f"Data set {layout.root}", defects)
@@ -332,7 +332,7 @@ def _fractions(
     """Share of each class: of the pixels, or of the cases where there are no masks."""
     if values is None:
         names = layout.class_names or ()
-        seen = Counter(item.case.label for item in facts)
+        seen = Counter(index for item in facts for index in classes_of(item.case))
         return {name: seen[index] / len(facts) for index, name in enumerate(names)}
     names, ignored = values.labels.names, values.labels.ignore_index
     seen = Counter()

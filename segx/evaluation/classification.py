@@ -69,12 +69,14 @@ class ClassificationSummary:
         classes: Scores of each class against the rest, by name.
         n_cases: Number of cases.
         n_patients: Number of patients; a case of an unknown one counts as its own.
+        policy: What the numbers mean.
     """
 
     scores: ClassificationScores
     classes: dict[str, ClassScores]
     n_cases: int
     n_patients: int
+    policy: str = CLASSIFICATION_POLICY
 
 
 def write_classified(
@@ -152,7 +154,7 @@ def write_classification_summary(path: Path, summary: ClassificationSummary) -> 
     scores = summary.scores._asdict().items()
     content: dict[str, Json] = {
         "task": "classification",
-        "policy": CLASSIFICATION_POLICY,
+        "policy": summary.policy,
         "n_cases": summary.n_cases,
         "n_patients": summary.n_patients,
         "scores": {name: number_or_null(value) for name, value in scores},

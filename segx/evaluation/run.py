@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.artifact import Model
-from segx.data.case import Case, SplitName
+from segx.data.case import Case, SplitName, is_labelled
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
@@ -19,12 +20,21 @@ from segx.evaluation.classification import (
     write_classification_summary,
     write_classified,
 )
+from segx.evaluation.findings import (
+    FindingsCase,
+    summarise_findings,
+    write_findings,
+)
 from segx.evaluation.summary import Summary, summarise, write_summary
 from segx.inference.loading import predictor_of
 from segx.labels import Labels
 from segx.metrics.overlap import Counts, count_overlap, sum_counts
+from segx.spec import ModelSpec
 
-__all__ = ["measure"]
+__all__ = ["Part", "measure", "parts_of"]
+
+Part = Literal["masks", "classes"]
+"""What of a model is measured: of one that tells both, one after the other."""
 
 
 def measure(
@@ -33,30 +43,44 @@ def measure(
     out: Path,
     *,
     split: SplitName = "test",
+    part: Part | None = None,
     on_case: Callable[[int, int], None] | None = None,
 ) -> Summary | ClassificationSummary:
     """Predict every case of a split and write cases.csv and summary.json.
+
+    A case that lacks the mask or the label is left out of that part.
 
     Args:
         model: A trained model.
         data: The data set, split as it was for the training.
         out: Folder for the two files.
         split: The cases to measure on.
+        part: What to measure; None for the first of `parts_of` the model.
         on_case: Called with the number of cases done, and of all.
 
     Raises:
         DataError: If the split is empty, or the data set has other classes than the
             model was trained on.
     """
+    part = part or parts_of(model.spec)[0]
+    is_told = _has_mask if part == "masks" else is_labelled
     cases = dict(data.splits.items())[split]
-    if not cases:
+    told = [case for case in cases if is_told(case)]
+    if not told:
+        without = f" with {part}" if cases else ""
         raise DataError(
-            f"{data.layout.root} has no {split} cases. Measure on others (--split "
-            "val), or keep some back before training: --data.test_split 0.2"
+            f"{data.layout.root} has no {split} cases{without}. Measure on others "
+            "(--split val), or keep some back before training: --data.test_split 0.2"
         )
     _check_classes(model, data)
-    measure_cases = _segmentation if model.spec.labels else _classification
-    return measure_cases(model, data, cases, out, on_case or _silent)
+    measure_cases = _segmentation if part == "masks" else _classification
+    return measure_cases(model, data, told, out, on_case or _silent)
+
+
+def parts_of(spec: ModelSpec) -> tuple[Part, ...]:
+    """What there is to measure of a model."""
+    masks: tuple[Part, ...] = ("masks",) if spec.labels else ()
+    return (*masks, "classes") if spec.class_names else masks
 
 
 def _segmentation(
@@ -107,16 +131,23 @@ def _classification(
     on_case: Callable[[int, int], None],
 ) -> ClassificationSummary:
     predictor = predictor_of(model)
-    classified = []
+    if data.class_labels is None:
+        raise DataError(f"{data.layout.root} has no labels to measure against.")
+    names = data.class_labels.names
+    classified: list[ClassifiedCase] = []
+    findings: list[FindingsCase] = []
     for done, case in enumerate(cases, start=1):
-        if case.label is None:
-            raise DataError(f"{case.image} has no label to measure against.")
-        probabilities = tuple(predictor.classify(case.image).astype(float).tolist())
-        classified.append(
-            ClassifiedCase(case.id, case.patient, case.label, probabilities)
-        )
+        found = tuple(predictor.classify(case.image).astype(float).tolist())
+        if case.findings is not None:
+            findings.append(FindingsCase(case.id, case.patient, case.findings, found))
+        elif case.label is not None:
+            classified.append(ClassifiedCase(case.id, case.patient, case.label, found))
         on_case(done, len(cases))
-    names = data.class_names
+    if findings:
+        summary = summarise_findings(findings, class_names=names)
+        write_findings(out / "cases.csv", findings, class_names=names)
+        write_classification_summary(out / "summary.json", summary)
+        return summary
     summary = summarise_classified(classified, class_names=names)
     write_classified(out / "cases.csv", classified, class_names=names)
     write_classification_summary(out / "summary.json", summary)
@@ -124,13 +155,21 @@ def _classification(
 
 
 def _check_classes(model: Model, data: SegxDataModule) -> None:
-    trained = model.spec.labels or model.spec.class_names
-    found = data.labels or data.class_names
+    trained = model.spec.labels, model.spec.class_labels
+    found = data.labels, data.class_labels
     if trained != found:
-        raise DataError(
-            f"The model was trained on {trained}, but {data.layout.root} holds "
-            f"{found}. Measure it on a data set with the same classes."
+        was, holds = (
+            " and ".join(str(item) for item in both if item is not None)
+            for both in (trained, found)
         )
+        raise DataError(
+            f"The model was trained on {was}, but {data.layout.root} holds "
+            f"{holds}. Measure it on a data set with the same classes."
+        )
+
+
+def _has_mask(case: Case) -> bool:
+    return bool(case.masks)
 
 
 def _silent(done: int, total: int) -> None:

@@ -13,7 +13,7 @@ from segx.inference.parity import is_as_good
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
-from segx.masks.activation import softmax, to_probabilities
+from segx.masks.activation import to_probabilities
 from segx.scans.intensity import Intensity
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
@@ -28,6 +28,7 @@ _ALIKE = (
     "neighbours",
     "labels",
     "class_names",
+    "class_kind",
     "resize",
 )
 
@@ -45,6 +46,7 @@ class Member:
             None where there is nothing to compare.
         spares: What builds the engines that come next, should the first not be as good
             as the reference.
+        classifier: What tells the classes of images, where `runtime` makes masks.
     """
 
     spec: ModelSpec
@@ -53,6 +55,23 @@ class Member:
     digest: str = ""
     reference: Runtime | None = None
     spares: tuple[Callable[[], Runtime], ...] = ()
+    classifier: Runtime | None = None
+
+    @property
+    def tells_classes(self) -> Runtime:
+        """The engine for whole images' classes.
+
+        Raises:
+            ModelError: If the model makes masks, and its classes were left behind.
+        """
+        if self.spec.labels is None:
+            return self.runtime
+        if self.classifier is None:
+            raise ModelError(
+                f"{self.source} was exported with its masks only. To have the classes, "
+                "predict with the run that it was exported from."
+            )
+        return self.classifier
 
     def engines(self) -> Iterator[Runtime]:
         """The engine, its spares, and at last the reference; each made when needed."""
@@ -89,6 +108,26 @@ class Members:
         return self.members[0].spec
 
     @property
+    def class_labels(self) -> Labels:
+        """What the classes of whole images are.
+
+        Raises:
+            ModelError: If the models tell none.
+        """
+        if self.spec.class_labels is None:
+            raise ModelError(
+                f"{self.members[0].source} segments images; it can't classify them. "
+                "Use predict."
+            )
+        return self.spec.class_labels
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """All that the probabilities of a given image depend on."""
+        models = [(item.digest, item.spec.model_dump()) for item in self.members]
+        return {"models": models, "views": self.views, "runtime": self.about}
+
+    @property
     def about(self) -> str:
         """The engines, each once."""
         return ", ".join(dict.fromkeys(self.engines))
@@ -105,7 +144,7 @@ class Members:
             tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
         """
         self.members = tuple(
-            replace(member, runtime=_as_good(member, self._own(member, tiles)))
+            replace(member, runtime=_as_good(member, self.own(member, tiles)))
             for member in self.members
         )
 
@@ -161,25 +200,31 @@ class Members:
         return total if count == 1 else total / np.float32(count)
 
     def classes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of whole images, shape (n, classes): the mean likewise."""
+        """Probabilities of whole images, shape (n, classes): the mean likewise.
+
+        Raises:
+            ModelError: If the models tell no classes.
+        """
+        labels = self.class_labels
         found = [
-            softmax(member.runtime.run(seen(self._own(member, images), view)), axis=1)
+            to_probabilities(member.tells_classes.run(own), labels, axis=1)
             for member in self.members
             for view in self.views
+            for own in [seen(self.own(member, images), view)]
         ]
         return np.asarray(np.mean(found, axis=0), np.float32)
 
     def _each(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """The probabilities of each member in each view."""
         for member in self.members:
-            image, labels = self._own(member, tiles), _labels_of(member)
+            image, labels = self.own(member, tiles), _labels_of(member)
             for view in self.views:
                 logits = member.runtime.run(seen(image, view) if view else image)
                 found = to_probabilities(logits, labels, axis=1)
                 yield unseen(found, view) if view else found
 
-    def _own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The channels on a member's own scale."""
+    def own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The channels on a member's own scale, of what `normalise` gave."""
         if len(self._scales) == 1:
             return tiles
         place = self._scales.index(member.spec.intensity) * member.spec.in_channels

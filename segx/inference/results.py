@@ -106,11 +106,25 @@ def write_results(
     if finished.maps is not None:
         _write_maps(scan, finished.maps, plan, wanted, predictor=predictor)
     summary = summarise_scan(
-        scan, method, labels=labels, pixels=pixels, components=components
+        scan,
+        method,
+        labels=labels,
+        pixels=pixels,
+        components=components,
+        probabilities=_probabilities(scan, predictor),
     )
     write_summary(plan.summary, summary)
     if mask is not finished.mask:
         mask.remove()
+
+
+def _probabilities(scan: Scan, predictor: Predictor) -> dict[str, float] | None:
+    """What a model of both tasks says of the whole image."""
+    names = predictor.spec.class_names
+    if names is None:
+        return None
+    found = predictor.classify_scan(scan).astype(float).tolist()
+    return dict(zip(names, found, strict=True))
 
 
 def _write_mask(

@@ -114,6 +114,7 @@ class ScanSummary:
             where the file is silent.
         classes: One count a foreground class.
         method: How the mask was made.
+        probabilities: Of each class of the whole image; None where none are told.
     """
 
     scan: str
@@ -123,6 +124,7 @@ class ScanSummary:
     spacing_mm: tuple[float, ...] | None
     classes: tuple[ClassCount, ...]
     method: Method
+    probabilities: dict[str, float] | None = None
 
 
 class PixelCounter:
@@ -173,6 +175,7 @@ def summarise_scan(
     labels: Labels,
     pixels: Sequence[int],
     components: Sequence[int] | None = None,
+    probabilities: dict[str, float] | None = None,
 ) -> ScanSummary:
     """Put together what is known of a scan's mask.
 
@@ -183,6 +186,7 @@ def summarise_scan(
         pixels: Number of pixels of each of `labels.foreground`, as `PixelCounter` has
             it.
         components: Number of components of each, as `clean` gives it.
+        probabilities: Of each class of the whole image.
     """
     size, total = pixel_size(scan), scan.extent.pixels * scan.planes
     counts: Sequence[int | None] = components or [None] * len(pixels)
@@ -209,6 +213,7 @@ def summarise_scan(
         spacing_mm=spacing,
         classes=tuple(classes),
         method=method,
+        probabilities=probabilities,
     )
 
 

@@ -28,8 +28,9 @@ from segx.training.callbacks import (
 from segx.training.checkpointing import AtomicCheckpoints
 from segx.training.classification import ClassificationTask
 from segx.training.learner import Learner
-from segx.training.loss_choice import check_loss
+from segx.training.loss_choice import balanced, check_loss
 from segx.training.metrics_log import MetricsCsv
+from segx.training.multitask import MultiTask
 from segx.training.optim import check_optimizer
 from segx.training.run import RunFolder
 from segx.training.task import SegmentationTask
@@ -140,33 +141,42 @@ def _check_resume(config: FitConfig, run: RunFolder) -> None:
 
 def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     """The module that learns, its encoder started from the weights asked for."""
-    segments = config.task == "segmentation"
+    classes = data.class_labels
     spec = ModelSpec(
         task=config.task,
         encoder=config.model.encoder,
-        decoder=config.model.decoder if segments else None,
+        decoder=config.model.decoder if data.labels else None,
         head=config.model.head,
         in_channels=data.channels,
         axis=config.data.axis,
         neighbours=config.data.neighbours,
-        labels=data.labels if segments else None,
-        class_names=None if segments else data.class_names,
+        labels=data.labels,
+        class_names=classes.names if classes else None,
+        class_kind=data.layout.class_kind,
         intensity=data.intensity,
         resize=(data.resize.rows, data.resize.cols) if data.resize else None,
         inference=config.inference,
     )
-    loss, training = config.model.loss, config.training
-    task: Learner
-    if segments:
-        planes = data.planes_of(data.splits.val)
-        task = SegmentationTask(
-            spec, loss=loss, training=training, validation_planes=planes
-        )
-    else:
-        task = ClassificationTask(spec, loss=loss, training=training)
+    task = _task_of(spec, config, data)
     if config.model.encoder.weights is not None:
         load_encoder_weights(task.network.encoder, config.model.encoder.weights)
     return task
+
+
+def _task_of(spec: ModelSpec, config: FitConfig, data: SegxDataModule) -> Learner:
+    """The module of the config's task."""
+    loss, training = config.model.loss, config.training
+    planes = data.planes_of(data.splits.val)
+    if data.class_labels is None:
+        return SegmentationTask(
+            spec, loss=loss, training=training, validation_planes=planes
+        )
+    loss = balanced(loss, data.class_labels, data.splits.train)
+    if data.labels is None:
+        return ClassificationTask(
+            spec, loss=loss, training=training, validation_cases=len(planes)
+        )
+    return MultiTask(spec, loss=loss, training=training, validation_planes=planes)
 
 
 def _build_trainer(
@@ -206,7 +216,7 @@ def _callbacks(
         FiniteLoss(),
         LastStep(),
     ]
-    if config.task == "segmentation" and training.overlays:
+    if data.labels is not None and training.overlays:
         names = _middle_planes(data, training.overlays)
         callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:
