@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.config import DataConfig, did_you_mean
+from segx.config import ColumnsConfig, DataConfig, did_you_mean
 from segx.data.case import (
     SPLIT_FOLDERS,
     Case,
@@ -242,7 +242,7 @@ def _columns(table: Table, data: DataConfig, *, task: Task, manifest: Path) -> _
     def column(key: str, name: str, *, needed: bool = False) -> str | None:
         if name in table.header:
             return name
-        if needed or key in given.model_fields_set:
+        if needed or name != ColumnsConfig.model_fields[key].default:
             raise DataError(
                 f"{manifest} has no column {name!r}; its columns are "
                 f"{', '.join(table.header)}. {did_you_mean(name, table.header)} Set "
