@@ -228,8 +228,9 @@ class Predictor:
 
     def classify_scan(self, scan: Scan) -> NDArray[np.float32]:
         """Probabilities of the classes of an open scan; see `classify`."""
-        found: NDArray[np.float32] = self.members.classes(self.whole(scan)[np.newaxis])
-        return found[0]
+        images = self.whole(scan)[np.newaxis]
+        found: NDArray[np.float32] = self.members.classes(images)[0]
+        return found
 
     def whole(self, scan: Scan) -> NDArray[np.float32]:
         """A scan of one plane as `Members.classes` takes it, (channels, rows, cols).

@@ -33,6 +33,7 @@ from segx.training.metrics_log import MetricsCsv
 from segx.training.multitask import MultiTask
 from segx.training.optim import check_optimizer
 from segx.training.run import RunFolder
+from segx.training.statistics import FairStatistics
 from segx.training.task import SegmentationTask
 
 __all__ = ["check_training", "fit"]
@@ -212,6 +213,7 @@ def _callbacks(
     training = config.training
     callbacks: list[pl.Callback] = [
         *_checkpoints(config, run),
+        FairStatistics(),
         Speed(),
         FiniteLoss(),
         LastStep(),
