@@ -2,8 +2,9 @@
 
     python scripts/bench/blank.py --run RUN --pictures DIR --json out.json
 
-The scan is white but for one rectangle of pictures. Both ways run in one process, by
-turns; the mask's foreground is held against that of the whole pass.
+The scan is white but for one square of pictures. Both ways run in one process, by
+turns; the mask's foreground is held against that of the whole pass, and within the
+pictures every pixel.
 """
 
 import argparse
@@ -24,7 +25,9 @@ from segx.evaluation.records import write_json
 from segx.inference.predictor import Predictor
 from segx.scans import open_scan
 
-__all__ = ["main"]
+__all__ = ["EVERY", "SPARING", "main"]
+
+EVERY, SPARING = "every tile", "--skip-blank"
 
 _GLASS = 242
 
@@ -37,20 +40,29 @@ def main() -> None:
         scan = write_scan(Path(folder) / "scan.tif", pixels)
         whole = segx.load(arguments.run)
         sparing = Predictor(whole.members, plan=whole.plan, skip_blank=True)
-        seconds: dict[str, list[float]] = {"every tile": [], "--skip-blank": []}
+        ways = {EVERY: whole, SPARING: sparing}
+        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        masks = {}
         for _ in range(arguments.rounds):
-            every = _predict(whole, scan, seconds["every tile"])
-            spared = _predict(sparing, scan, seconds["--skip-blank"])
+            for name, predictor in ways.items():
+                masks[name] = _predict(predictor, scan, seconds[name])
     walls = {name: statistics.median(items) for name, items in seconds.items()}
-    ratio = walls["every tile"] / walls["--skip-blank"]
+    ratio = walls[EVERY] / walls[SPARING]
+    every, spared = masks[EVERY], masks[SPARING]
     found, kept = int((every > 0).sum()), int(((every > 0) & (spared == every)).sum())
+    first, last = _inner(arguments.side, arguments.blank)
+    inside = slice(first, last), slice(first, last)
+    tissue = bool(np.array_equal(every[inside], spared[inside]))
     table = Table(
         "tiles", "s", title=f"{arguments.blank:.0%} blank, {pixels.shape[0]} px"
     )
     for name, wall in walls.items():
         table.add_row(name, f"{wall:.1f}")
     console.print(table)
-    console.print(f"{ratio:.2f} times as fast; foreground kept: {kept} of {found} px")
+    console.print(
+        f"{ratio:.2f} times as fast; foreground kept: {kept} of {found} px; within the "
+        f"pictures the masks are {'equal' if tissue else 'NOT equal'}"
+    )
     if arguments.json:
         write_json(
             arguments.json,
@@ -60,6 +72,7 @@ def main() -> None:
                 "ratio": ratio,
                 "foreground": found,
                 "foreground_kept": kept,
+                "equal_within_pictures": tissue,
             },
         )
 
@@ -68,10 +81,16 @@ def _mostly_glass(pictures: Path, side: int, blank: float) -> NDArray[np.uint8]:
     """A white square with pictures in the middle, noise of a camera on the glass."""
     rng = np.random.default_rng(0)
     glass = rng.normal(_GLASS, 2, (side, side, 3)).clip(0, 255).astype(np.uint8)
+    first, last = _inner(side, blank)
+    glass[first:last, first:last] = mosaic(pictures, last - first).pixels
+    return glass
+
+
+def _inner(side: int, blank: float) -> tuple[int, int]:
+    """First row and column of the pictures, and the first behind them."""
     inner = round(side * (1 - blank) ** 0.5)
     first = (side - inner) // 2
-    glass[first : first + inner, first : first + inner] = mosaic(pictures, inner).pixels
-    return glass
+    return first, first + inner
 
 
 def _predict(

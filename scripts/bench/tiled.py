@@ -6,18 +6,21 @@
 
     python scripts/bench/tiled.py --run RUN --pictures DIR --side 1024 --rounds 1
 
-Same weights, same scan, same tiles and overlap for all; only ``own plan`` takes those
-that segx chooses, and its fastest runtime. RUN is a segmentation of RGB pictures that
-`segx fit` trained, and that ``segx export RUN --int8`` has quantised for the row in
-int8; the scan is made of the pictures in a folder. Each peer is a process of its own
-(`tiled_*.py`, which say how to install it). They take turns, `--rounds` times, so that
-a machine that slows down slows all of them. Leave OMP_NUM_THREADS unset. On a GPU:
-``--device cuda --side 16384``.
+Same weights, same scan, same size and overlap of tiles for all; only ``own plan`` takes
+those that segx chooses, its Hann weights, and its fastest runtime. RUN is a
+segmentation of RGB pictures that `segx fit` trained, and that ``segx export RUN
+--int8`` has quantised for the row in int8; the scan is made of the pictures in a
+folder. Each peer is a process of its own (`tiled_*.py`, which say how to install it).
+They take turns, `--rounds` times, so that a machine that slows down slows all of them.
+Leave OMP_NUM_THREADS unset. On a GPU: ``--device cuda --side 16384``.
 
 Wall time reaches from the scan's file to the mask's; loading the model and a first,
 small scan do not count. The network's share is measured around its forward pass.
 Ratios are of wall times within a round. Masks are held against those of MONAI in
-float32 with Gaussian weights. A peer that can't run has its error in the table.
+float32, Gaussian weights and blended probabilities as in segx's rows. Where strides
+don't divide a scan, MONAI moves the last tile and segx all of them; at a side such as
+4352 = 512 + 10 * 384 the grids are one. A peer that can't run has its error in the
+table.
 """
 
 import argparse
@@ -258,11 +261,11 @@ def _contenders(arguments: argparse.Namespace) -> list[Contender]:
         Contender("TIAToolbox", "tiled_tiatoolbox.py", python=tiatoolbox),
         *(
             Contender(
-                f"segx {runtime} {precision}",
+                f"segx {name} {kind}",
                 "tiled_segx.py",
-                ("--option", f"runtime={runtime}", f"precision={precision}"),
+                ("--option", "blend=gaussian", f"runtime={name}", f"precision={kind}"),
             )
-            for runtime, precision in engines
+            for name, kind in engines
         ),
         Contender("segx own plan", "tiled_segx.py", ("--own-plan",)),
     ]

@@ -3,7 +3,7 @@
 ``defaults`` is what people run: float32, default layout, batches of 4 windows and
 constant weights. ``tuned`` is what can be had by hand: channels_last, autocast to
 bfloat16, Gaussian weights. ``reference`` is what the masks are held against: float32,
-Gaussian weights.
+Gaussian weights, and probabilities that are blended instead of logits, as segx does.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from tiled_peer import (
     read_image,
     write_mask,
 )
+from torch import Tensor
 
 from segx.labels import Labels
 from segx.spec import ModelSpec
@@ -40,17 +41,21 @@ class Variant:
         blend: Its name for the weights of a window's pixels.
         bf16: Whether the network runs under bfloat16 autocast.
         channels_last: Whether images and weights are laid out so.
+        probabilities: Whether these are blended, not logits.
     """
 
     blend: str
     bf16: bool
     channels_last: bool
+    probabilities: bool = False
 
 
 VARIANTS = {
     "defaults": Variant("constant", bf16=False, channels_last=False),
     "tuned": Variant("gaussian", bf16=True, channels_last=True),
-    "reference": Variant("gaussian", bf16=False, channels_last=True),
+    "reference": Variant(
+        "gaussian", bf16=False, channels_last=True, probabilities=True
+    ),
 }
 
 
@@ -94,15 +99,23 @@ class _Monai:
             torch.inference_mode(),
             torch.autocast(kind, torch.bfloat16, enabled=variant.bf16),
         ):
-            logits = sliding_window_inference(
+            blended = sliding_window_inference(
                 image,
                 (job.tile, job.tile),
                 BATCH,
-                self._network,
+                self._probabilities if variant.probabilities else self._network,
                 overlap=job.overlap,
                 mode=variant.blend,
             )
-        return write_mask(out, decide(logits[0], self._labels))
+        scores = blended[0]
+        if variant.probabilities and self._labels.kind == "binary":
+            scores = scores - 0.5  # 0 is the threshold, as it is of logits
+        return write_mask(out, decide(scores, self._labels))
+
+    def _probabilities(self, tiles: Tensor) -> Tensor:
+        logits: Tensor = self._network(tiles)
+        is_binary = self._labels.kind == "binary"
+        return logits.sigmoid() if is_binary else logits.softmax(dim=1)
 
 
 if __name__ == "__main__":

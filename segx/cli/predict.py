@@ -125,6 +125,11 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--overlap", type=float, help="least share that neighbours overlap"
     )
+    group.add_argument(
+        "--blend",
+        choices=("hann", "gaussian"),
+        help="how a pixel's weight falls towards a tile's border",
+    )
     group.add_argument("--batch-size", type=int, help="tiles that run at once")
     group.add_argument(
         "--tta",
@@ -136,6 +141,12 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         "--skip-blank",
         action="store_true",
         help="spare the network glass and empty margins",
+    )
+    group.add_argument(
+        "--region",
+        type=Path,
+        help="predict only within a mask or GeoJSON polygons; a folder holds one for "
+        "each scan, of its stem",
     )
 
 
@@ -177,6 +188,7 @@ def _load(arguments: argparse.Namespace) -> "Predictor":
         device=arguments.device,
         tile=arguments.tile,
         overlap=arguments.overlap,
+        blend=arguments.blend,
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
@@ -185,6 +197,7 @@ def _load(arguments: argparse.Namespace) -> "Predictor":
             mpp=arguments.mpp,
             pixel_mm=_pixel_mm(arguments.pixel_size),
         ),
+        interest=arguments.region,
         runtime=arguments.runtime,
         precision=arguments.precision,
     )

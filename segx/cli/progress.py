@@ -1,6 +1,7 @@
 """How far a prediction is: pixels done, pixels a second, time that is left."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.progress import TimeRemainingColumn as TimeLeft
@@ -8,13 +9,16 @@ from rich.text import Text
 
 from segx.cli.console import messages
 
+if TYPE_CHECKING:
+    from segx.inference.outputs import Outcome
+
 __all__ = ["ScanProgress"]
 
 _MEGA = 1e6
 
 
 class ScanProgress(Progress):
-    """One bar, for the scan that is being predicted.
+    """One bar, for the scan that is being predicted; in a log, a line a scan.
 
     Args:
         scans: Number of scans.
@@ -42,9 +46,13 @@ class ScanProgress(Progress):
             self.reset(self._bar, total=total, description=f"{number}{scan.name}")
         self.update(self._bar, completed=done)
 
-    def count(self, *_outcome: object) -> None:
+    def count(self, outcome: "Outcome") -> None:
         """A scan is done, or has failed."""
         self._done += 1
+        if not self.console.is_terminal and self._scans > 1:
+            state = "failed" if outcome.written is None else "done"
+            name = outcome.source.name
+            self.console.print(f"{self._done}/{self._scans} {name}: {state}")
 
 
 class _Pixels(ProgressColumn):

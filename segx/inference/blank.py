@@ -98,8 +98,9 @@ def _thumbnails(
         # Least, greatest and mean over the channels: a coloured pixel is not empty.
         pixels = scan.read(region, plane=plane, level=level)
         starts = np.arange(0, extent.cols, step)
-        dark, bright = pixels.min(axis=(0, 2)), pixels.max(axis=(0, 2))
-        level_mean = pixels.mean(axis=(0, 2), dtype=np.float32)
+        # Rows first, for they lie far apart: several times as fast as both at once.
+        dark, bright = pixels.min(axis=0).min(axis=1), pixels.max(axis=0).max(axis=1)
+        level_mean = pixels.mean(axis=0, dtype=np.float32).mean(axis=1)
         least.append(np.minimum.reduceat(dark, starts))
         greatest.append(np.maximum.reduceat(bright, starts))
         widths = np.diff([*starts, extent.cols])

@@ -129,7 +129,7 @@ class _Notes:
         with reading(path):
             key = self._journal.key(path)
         if key not in self._known:
-            found = self._predictor.classify(path)
+            found = self._ask(path)
             line = json.dumps({key: found.astype(float).tolist()})
             with writing(self._file):
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +139,16 @@ class _Notes:
                     os.fsync(file.fileno())
             self._known[key] = found
         return self._known[key]
+
+    def _ask(self, path: Path) -> NDArray[np.float32]:
+        """The probabilities of an image, by the engines that an earlier call took."""
+        predictor, before = self._predictor, self._journal.engines
+        with predictor.open(path) as scan:
+            predictor.settle(scan, engines=before)
+            if before is None:
+                with writing(self._file):
+                    self._journal.settle(predictor.members.engines)
+            return predictor.classify_scan(scan)
 
 
 def _read_notes(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -85,9 +85,9 @@ class Choices:
         runtime: RuntimeName | None = None,
         precision: Precision | None = None,
     ) -> Engine:
-        """Build the fastest that was asked for; which it is, is logged.
+        """Build the fastest that was asked for.
 
-        Where it can't be built, that is said, and the next one is taken.
+        Where it can't be built, that is logged, and the next one is taken.
 
         Args:
             runtime: None takes the fastest installed.
@@ -100,13 +100,12 @@ class Choices:
         *others, last = options = self._matching(runtime, precision)
         for number, option in enumerate(others):
             try:
-                return self._said(self.build(option), options[number + 1 :])
+                return self._engine(self.build(option), options[number + 1 :])
             except SegxError as error:
                 _logger.warning("%s can't be used: %s", option, error)
-        return self._said(self.build(last), [])
+        return self._engine(self.build(last), [])
 
-    def _said(self, runtime: Runtime, rest: Sequence[Option]) -> Engine:
-        _logger.info("Predicting with %s", runtime.about)
+    def _engine(self, runtime: Runtime, rest: Sequence[Option]) -> Engine:
         spares = tuple(partial(self.build, option) for option in rest)
         return Engine(runtime, self.reference, spares)
 

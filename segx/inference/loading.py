@@ -18,6 +18,7 @@ from segx.inference.predictor import Predictor, Working
 from segx.inference.runtimes import Precision, Runtime
 from segx.inference.views import Views
 from segx.spec import ModelSpec
+from segx.tiles.window import BlendKind
 
 if TYPE_CHECKING:
     from segx.artifact import Model
@@ -31,10 +32,12 @@ def load(
     device: str | None = None,
     tile: int | None = None,
     overlap: float | None = None,
+    blend: BlendKind | None = None,
     batch_size: int | None = None,
     views: Views = "none",
     skip_blank: bool = False,
     working: Working | None = None,
+    interest: str | Path | None = None,
     runtime: RuntimeName | Literal["auto"] = "auto",
     precision: Precision | None = None,
 ) -> Predictor:
@@ -48,10 +51,14 @@ def load(
         tile: Side of a tile, in pixels; None takes the model's own.
         overlap: Least share of a tile's side that its neighbour covers too, in [0, 1);
             None takes the model's own.
+        blend: How a pixel's weight falls towards a tile's border, ``hann`` or
+            ``gaussian``; None takes the model's own.
         batch_size: Number of tiles in one run of the network; None takes the model's.
         views: Test-time flips and turns, whose probabilities are averaged.
         skip_blank: Spare the network what shows nothing.
         working: The resolution that files are predicted at; None for the full one.
+        interest: A mask or GeoJSON polygons, or a folder with one for each scan: what
+            lies outside is background.
         runtime: The engine; ``auto`` takes the fastest installed and says which.
         precision: What the engine computes in; None takes the fastest there is.
     """
@@ -64,9 +71,19 @@ def load(
         views=views,
     )
     plan = TilePlan.from_config(
-        members.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+        members.spec.inference,
+        tile=tile,
+        overlap=overlap,
+        blend=blend,
+        batch_size=batch_size,
     )
-    return Predictor(members, plan=plan, skip_blank=skip_blank, working=working)
+    return Predictor(
+        members,
+        plan=plan,
+        skip_blank=skip_blank,
+        working=working,
+        interest=None if interest is None else Path(interest),
+    )
 
 
 def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:

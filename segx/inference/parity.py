@@ -46,7 +46,7 @@ def is_as_good(
         _logger.info("%s: %s than by %s", runtime.about, found, reference.about)
         return True
     _logger.warning(
-        "%s is not used: %s than by %s, and %.1f %% may be. The next one is slower.",
+        "%s is not used: %s than by %s, and %.1f %% may be.",
         runtime.about,
         found,
         reference.about,

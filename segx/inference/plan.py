@@ -10,10 +10,17 @@ from segx.geometry import Extent, Tile
 from segx.tiles.grid import cover, share_px, spans
 from segx.tiles.window import BlendKind
 
-__all__ = ["LARGEST_TILE", "OVERLAP_PX", "TilePlan", "Tiling"]
+__all__ = ["BAND_PIXELS", "LARGEST_TILE", "OVERLAP_PX", "TilePlan", "Tiling"]
 
 LARGEST_TILE = 1024
 """Longest side of a tile that is chosen for a scan, in pixels."""
+
+BAND_PIXELS = 2**24
+"""Most pixels of a scan's full width that tiles are high, where a tile is chosen.
+
+Rows are blended in memory until no further tile reaches them. A wide scan gets lower
+tiles, but not below `_LOWEST_BAND`, where more overlap would cost more than it saves.
+"""
 
 OVERLAP_PX = 64
 """Least overlap of tiles that are chosen for a scan.
@@ -24,6 +31,7 @@ What a network computes twice costs time and buys smooth seams; seams were as go
 
 # Networks halve sizes five times.
 _MULTIPLE = 32
+_LOWEST_BAND = 512
 
 
 class Tiling(NamedTuple):
@@ -78,6 +86,7 @@ class TilePlan:
         *,
         tile: int | None = None,
         overlap: float | None = None,
+        blend: BlendKind | None = None,
         batch_size: int | None = None,
     ) -> Self:
         """The plan that a model is stored with; what is given here takes its place."""
@@ -86,7 +95,7 @@ class TilePlan:
         return cls(
             tile=own_tile if tile is None else tile,
             overlap=own_overlap if overlap is None else overlap,
-            blend=config.blend,
+            blend=blend or config.blend,
             batch_size=config.batch_size if batch_size is None else batch_size,
         )
 
@@ -109,14 +118,20 @@ class TilePlan:
         Examples:
             >>> TilePlan(tile=512).tile_for(Extent(4000, 100))
             Extent(rows=512, cols=128)
+            >>> TilePlan().tile_for(Extent(20_000, 20_000))
+            Extent(rows=832, cols=1024)
         """
-        return Extent(self._side(scan.rows), self._side(scan.cols))
+        highest = min(LARGEST_TILE, max(_LOWEST_BAND, BAND_PIXELS // scan.cols))
+        return Extent(
+            self._side(scan.rows, largest=highest),
+            self._side(scan.cols, largest=LARGEST_TILE),
+        )
 
-    def _side(self, length: int) -> int:
+    def _side(self, length: int, *, largest: int) -> int:
         """Side of a tile along an axis of the scan."""
         if self.tile is not None:
             return min(self.tile, -(-length // _MULTIPLE) * _MULTIPLE)
-        sides = range(_MULTIPLE, LARGEST_TILE + 1, _MULTIPLE)
+        sides = range(_MULTIPLE, largest + 1, _MULTIPLE)
         return min(sides, key=partial(self._cost, length))
 
     def _cost(self, length: int, side: int) -> tuple[int, int]:

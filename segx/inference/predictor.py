@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from segx.inference.plan import TilePlan
 from segx.inference.summary import pixel_size
 from segx.inference.tiled import (
     Read,
+    background,
     predict_bands,
     predict_image,
     resize_probabilities,
@@ -26,6 +28,7 @@ from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.files import open_scan
 from segx.scans.intensity import Intensity
+from segx.scans.interest import Interest, open_interest
 from segx.scans.memory import ArrayScan
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.resize import resize_image
@@ -39,6 +42,10 @@ logger = logging.getLogger(__name__)
 
 Image = str | Path | NDArray[Any]
 """A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
+
+
+IsEmpty = Callable[[Region], bool]
+"""Tells tiles that hold nothing to be found."""
 
 
 class Place(NamedTuple):
@@ -96,6 +103,8 @@ class Predictor:
         plan: How scans are cut; None takes the model's own plan.
         skip_blank: Spare the network what shows nothing, see `blank_map`.
         working: The resolution that files are predicted at; None for the full one.
+        interest: A mask or polygons, or a folder of them: what lies outside is
+            background, and the network is spared tiles there; see `open_interest`.
     """
 
     def __init__(
@@ -105,11 +114,13 @@ class Predictor:
         plan: TilePlan | None = None,
         skip_blank: bool = False,
         working: Working | None = None,
+        interest: Path | None = None,
     ) -> None:
         self.members = members
         self.plan = plan or TilePlan.from_config(members.spec.inference)
         self.skip_blank = skip_blank
         self.working = working or Working()
+        self.interest = interest
         self._is_settled = False
 
     @property
@@ -173,12 +184,20 @@ class Predictor:
         """
         self.settle(scan)
         scales = self.members.scales_of(scan)
-        predict = self._bands if self.spec.resize is None else self._whole
-        for plane in range(start.plane, scan.planes):
-            first_row = start.row if plane == start.plane else 0
-            read = partial(self._normalised, scan, scales, plane)
-            for region, band in predict(scan, read, plane, first_row):
-                yield Band(plane, region, band)
+        with self._interest(scan) as interest:
+            for plane in range(start.plane, scan.planes):
+                first_row = start.row if plane == start.plane else 0
+                read = partial(self._normalised, scan, scales, plane)
+                if self.spec.resize is not None:
+                    bands = self._whole(scan, read)
+                else:
+                    is_empty = self._emptiness(scan, plane, interest)
+                    bands = self._bands(scan, read, is_empty, first_row)
+                for region, band in bands:
+                    if interest is not None:
+                        outside = ~interest.inside(region, plane=plane)
+                        band[:, outside] = background(self.labels, Extent(1, 1))[..., 0]
+                    yield Band(plane, region, band)
 
     def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
         """Choose between fast engines and float32, once.
@@ -198,6 +217,7 @@ class Predictor:
             self.members.check(self._examples(scan))
         else:
             self.members.take(engines)
+        logger.info("Predicting with %s", self.members.about)
 
     def resume(self, scan: Scan, *, rows: int) -> Place:
         """The last place at which a band begins, once so many rows are finished.
@@ -228,6 +248,7 @@ class Predictor:
 
     def classify_scan(self, scan: Scan) -> NDArray[np.float32]:
         """Probabilities of the classes of an open scan; see `classify`."""
+        self.settle(scan)
         images = self.whole(scan)[np.newaxis]
         found: NDArray[np.float32] = self.members.classes(images)[0]
         return found
@@ -258,7 +279,7 @@ class Predictor:
         )
 
     def _bands(
-        self, scan: Scan, read: Read, plane: int, first_row: int
+        self, scan: Scan, read: Read, is_empty: IsEmpty | None, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         return predict_bands(
             self.members.probabilities,
@@ -266,12 +287,12 @@ class Predictor:
             scan.extent,
             labels=self.labels,
             plan=self.plan,
-            is_blank=self._blank(scan, plane),
+            is_empty=is_empty,
             first_row=first_row,
         )
 
     def _whole(
-        self, scan: Scan, read: Read, plane: int, first_row: int
+        self, scan: Scan, read: Read
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         """A plane that is given the size that the model was trained with."""
         whole = Region.whole(scan.extent)
@@ -280,12 +301,25 @@ class Predictor:
         )
         yield whole, resize_probabilities(small, scan.extent)
 
-    def _blank(self, scan: Scan, plane: int) -> Callable[[Region], bool] | None:
-        if not self.skip_blank:
+    def _interest(self, scan: Scan) -> AbstractContextManager[Interest | None]:
+        if self.interest is None:
+            return nullcontext()
+        return open_interest(self.interest, like=scan)
+
+    def _emptiness(
+        self, scan: Scan, plane: int, interest: Interest | None
+    ) -> IsEmpty | None:
+        """What tells tiles that the network is spared; None if it sees all of them."""
+        tests: list[IsEmpty] = []
+        if interest is not None:
+            tests.append(partial(_is_outside, interest, scan.extent, plane))
+        if self.skip_blank:
+            found = blank_map(scan, plane=plane)
+            logger.info("%s: %.0f %% blank", scan.path.name, 100 * found.share)
+            tests.append(found)
+        if not tests:
             return None
-        found = blank_map(scan, plane=plane)
-        logger.info("%s: %.0f %% blank", scan.path.name, 100 * found.share)
-        return found
+        return lambda region: any(test(region) for test in tests)
 
     def _normalised(
         self, scan: Scan, scales: Sequence[Intensity], plane: int, region: Region
@@ -300,7 +334,7 @@ class Predictor:
         """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
         plane = scan.planes // 2
         parts = [Region.whole(scan.extent)]
-        if self.spec.resize is None:
+        if self.spec.resize is None and self.spec.class_names is None:
             tiles = self.plan.tiling(scan.extent).tiles
             step = -(-len(tiles) // _CANDIDATES)
             parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
@@ -317,6 +351,13 @@ class Predictor:
     @property
     def _source(self) -> Path:
         return self.members.members[0].source
+
+
+def _is_outside(interest: Interest, scan: Extent, plane: int, tile: Region) -> bool:
+    """Whether no pixel of a tile is of interest."""
+    rows, cols = min(tile.bottom, scan.rows), min(tile.right, scan.cols)
+    part = Region(tile.top, tile.left, rows - tile.top, cols - tile.left)
+    return not interest.inside(part, plane=plane).any()
 
 
 def _middle(tile: Region, scan: Extent) -> Region:

@@ -16,7 +16,14 @@ from segx.scans.resize import resize_image
 from segx.tiles.stitch import stitch
 from segx.tiles.window import blend_window
 
-__all__ = ["Read", "Run", "predict_bands", "predict_image", "resize_probabilities"]
+__all__ = [
+    "Read",
+    "Run",
+    "background",
+    "predict_bands",
+    "predict_image",
+    "resize_probabilities",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +44,7 @@ def predict_bands(
     *,
     labels: Labels,
     plan: TilePlan,
-    is_blank: Callable[[Region], bool] | None = None,
+    is_empty: Callable[[Region], bool] | None = None,
     first_row: int = 0,
 ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
     """Tile, run and blend a scan of any size, in memory that grows with its width.
@@ -52,7 +59,7 @@ def predict_bands(
         extent: Size of what `read` reads from.
         labels: What the network's classes mean.
         plan: How to cut.
-        is_blank: Tells regions that show nothing: they are background, and the network
+        is_empty: Tells regions that show nothing: they are background, and the network
             is spared them.
         first_row: Row to begin at; one at which a band begins.
 
@@ -62,11 +69,11 @@ def predict_bands(
     """
     frame, tile, grid = plan.tiling(extent)
     grid = [item for item in grid if item.bottom > first_row]
-    blank = set() if is_blank is None else {item for item in grid if is_blank(item)}
+    blank = set() if is_empty is None else {item for item in grid if is_empty(item)}
     wanted = [item for item in grid if item not in blank]
     batches = _batches(wanted, read, extent=extent, size=plan.batch_size)
     found = _run(_Frugal(run), ahead(batches, depth=_READ_AHEAD))
-    nothing = _background(labels, tile)
+    nothing = background(labels, tile)
     blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
     for region, band in stitch(frame, blocks, blend=window, first_row=first_row):
@@ -100,6 +107,14 @@ def predict_image(
         plan=plan,
     )
     return np.concatenate([band for _, band in bands], axis=1)
+
+
+def background(labels: Labels, extent: Extent) -> NDArray[np.float32]:
+    """Probabilities where there is nothing, shape (classes, rows, cols)."""
+    values = np.zeros((labels.logits, extent.rows, extent.cols), np.float32)
+    if labels.kind == "multiclass":
+        values[0] = 1
+    return values
 
 
 def resize_probabilities(
@@ -159,14 +174,6 @@ class _Frugal:
             logger.warning("Memory is short: %d tiles at once, not %d", size // 2, size)
             return self(tiles)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _background(labels: Labels, tile: Extent) -> NDArray[np.float32]:
-    """Probabilities where there is nothing, shape (classes, rows, cols)."""
-    values = np.zeros((labels.logits, tile.rows, tile.cols), np.float32)
-    if labels.kind == "multiclass":
-        values[0] = 1
-    return values
 
 
 def _inside(region: Region, extent: Extent) -> Region:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segx.atomic import sweep
+from segx.atomic import sha256, sweep
 from segx.errors import ScanError, SegxError
 from segx.inference.journal import Journal
 from segx.inference.outputs import (
@@ -26,7 +26,7 @@ from segx.inference.results import Finished, result_files, write_results
 from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
-from segx.scans.damage import writing
+from segx.scans.damage import reading, writing
 from segx.scans.files import scan_files
 from segx.scans.scan import Scan
 
@@ -128,6 +128,7 @@ class _Work:
                 "plan": asdict(predictor.plan),
                 "skip_blank": predictor.skip_blank,
                 "working": predictor.working,
+                "interest": _digests(predictor.interest),
                 "wanted": asdict(wanted),
             },
         )
@@ -249,6 +250,15 @@ class _Work:
                     )
                     opened.enter_context(maps)
             yield scan, mask, maps
+
+
+def _digests(interest: Path | None) -> dict[str, str]:
+    """SHA-256 of the files that say where to predict, by name."""
+    if interest is None:
+        return {}
+    with reading(interest):
+        files = sorted(interest.rglob("*")) if interest.is_dir() else [interest]
+        return {file.name: sha256(file) for file in files if not file.is_dir()}
 
 
 def _silent(_source: Path, _done: int, _total: int) -> None:

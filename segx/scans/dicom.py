@@ -1,6 +1,7 @@
 """DICOM: one file, or a folder that holds one series, as planes in geometric order."""
 
 from collections import OrderedDict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,14 +146,15 @@ def dicom_scans(folder: Path) -> list[Path]:
     own, as with radiographs, each is a scan.
 
     Returns:
-        Folders and files, sorted by name; none where there is no DICOM.
+        Folders and files, sorted by name; none where there is no DICOM. Without pydicom
+        the folder, so that reading it says what to install, and other scans go on.
 
     Raises:
         ScanError: If slices of several series lie in one folder, or a file is damaged.
-        MissingExtraError: If pydicom is not installed, and there are DICOM files.
     """
     if is_dicom(folder):
-        _require_pydicom()
+        if find_spec("pydicom") is None:
+            return [folder]
         from segx.scans.dicom_series import scans_in
 
         return scans_in(folder)

@@ -96,14 +96,14 @@ class _Band:
                 "covered by tiles. Give every tile of the grid."
             )
         means = self._sums[:, : region.rows] / weights
-        self._sums = _moved_up(self._sums, region.rows)
-        self._weights = _moved_up(self._weights, region.rows)
+        _move_up(self._sums, region.rows)
+        _move_up(self._weights, region.rows)
         self.top = bottom
         return region, means
 
 
-def _moved_up(sums: NDArray[np.float32], rows: int) -> NDArray[np.float32]:
-    """The same buffer without its first rows, filled up with zeros below."""
-    moved = np.zeros_like(sums)
-    moved[..., : sums.shape[-2] - rows, :] = sums[..., rows:, :]
-    return moved
+def _move_up(sums: NDArray[np.float32], rows: int) -> None:
+    """Drop the first rows of a buffer, and fill it up with zeros below."""
+    kept = sums.shape[-2] - rows
+    sums[..., :kept, :] = sums[..., rows:, :]
+    sums[..., kept:, :] = 0

@@ -1,15 +1,20 @@
-"""Glass and margins are found; whatever is on them is not taken for blank."""
+"""Glass and margins are found, whatever is on them is not; a region cuts the mask."""
+
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from segx.geometry import Extent, Region
 from segx.inference.blank import blank_map, otsu
+from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 from segx.scans.memory import ArrayScan
-from tests.inference.stubs import THREE, Brightness, model, predictor_with
+from tests.inference.stubs import THREE, Brightness, Identity, model, predictor_with
 
 
 def _slide(
@@ -57,3 +62,37 @@ def test_skipping_leaves_the_foreground_as_it_is() -> None:
     sparing = Predictor(plain.members, plan=plain.plan, skip_blank=True)
     assert np.array_equal(plain.predict(image), sparing.predict(image))
     assert Extent(*plain.predict(image).shape) == Extent(300, 400)
+
+
+def test_outside_the_region_is_background_and_the_network_is_spared(
+    tmp_path: Path,
+) -> None:
+    image = np.full((96, 160), 200, np.uint8)
+    region = np.zeros((96, 160), np.uint8)
+    region[40:60, 10:50] = 1
+    Image.fromarray(region).save(tmp_path / "region.png")
+    engine = Identity()
+    plain = predictor_with(model(channels=1), engine)
+    predictor = Predictor(
+        plain.members, plan=TilePlan(32, 0.25), interest=tmp_path / "region.png"
+    )
+    assert np.array_equal(predictor.predict(image), region)
+    seen = len(engine.shapes)
+    assert 0 < seen < len(predictor.plan.tiling(Extent(96, 160)).tiles) / 2
+
+
+@pytest.mark.parametrize("resize", [None, (48, 64)])
+def test_a_region_cuts_what_is_predicted_everywhere(
+    tmp_path: Path, resize: tuple[int, int] | None
+) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (70, 90), np.uint8)
+    outline = [[[20, 10], [70, 10], [70, 60], [20, 60]]]
+    region = tmp_path / "region.geojson"
+    region.write_text(json.dumps({"type": "Polygon", "coordinates": outline}))
+    plain = predictor_with(model(channels=1, resize=resize), Identity())
+    within = Predictor(plain.members, plan=plain.plan, interest=region)
+    wanted = plain.predict(image)
+    assert wanted.any()
+    inside = np.zeros((70, 90), bool)
+    inside[10:60, 20:70] = True
+    assert np.array_equal(within.predict(image), np.where(inside, wanted, 0))

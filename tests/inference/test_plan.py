@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from segx.config import InferenceConfig
 from segx.errors import TilingError
 from segx.geometry import Extent
-from segx.inference.plan import LARGEST_TILE, OVERLAP_PX, TilePlan
+from segx.inference.plan import BAND_PIXELS, LARGEST_TILE, OVERLAP_PX, TilePlan
 
 sides = st.integers(1, 2000)
 
@@ -47,6 +47,17 @@ def test_tiles_that_are_chosen_suit_the_network_and_overlap(
     tops = sorted({item.top for item in tiles})
     shared = min(OVERLAP_PX, tile.rows // 4)
     assert all(top + tile.rows - after >= shared for top, after in pairwise(tops))
+
+
+@given(st.integers(2, 60), st.integers(2, 60))
+def test_bands_of_a_wide_scan_are_low_at_any_height(rows: int, cols: int) -> None:
+    """What is blended in memory must not grow with a scan's height."""
+    scan = Extent(rows * 1000, cols * 1000)
+    tile = TilePlan().tile_for(scan)
+    assert tile.rows * scan.cols <= max(BAND_PIXELS, 512 * scan.cols)
+    if rows >= 10:
+        higher = TilePlan().tile_for(Extent(2 * scan.rows, scan.cols))
+        assert abs(higher.rows - tile.rows) <= 0.25 * tile.rows
 
 
 @pytest.mark.parametrize(

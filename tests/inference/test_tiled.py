@@ -163,7 +163,7 @@ def test_blank_tiles_are_background_and_spare_the_network() -> None:
         Extent(64, 64),
         labels=LAYERS,
         plan=TilePlan(tile=32, overlap=0.0),
-        is_blank=lambda region: region.left == 0,
+        is_empty=lambda region: region.left == 0,
     )
     found = np.concatenate([band for _, band in bands], axis=1)
     assert not found[:, :, :32].any()
@@ -178,7 +178,7 @@ def test_blank_tiles_of_exclusive_classes_are_certainly_background() -> None:
         Extent(40, 40),
         labels=THREE,
         plan=TilePlan(tile=32),
-        is_blank=lambda _: True,
+        is_empty=lambda _: True,
     )
     found = np.concatenate([band for _, band in bands], axis=1)
     assert np.array_equal(found[0], np.ones((40, 40)))

@@ -11,6 +11,7 @@ from PIL import Image
 from segx.config import CleaningConfig, InferenceConfig
 from segx.errors import SegxError
 from segx.inference.outputs import Wanted
+from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 from segx.inference.writer import predict_file, predict_files
 from segx.masks.uncertainty import entropy
@@ -112,6 +113,22 @@ def test_what_changed_is_predicted_again(tmp_path: Path, change: str) -> None:
     assert written.is_new
     with open_scan(out / "a.png", as_mask=True) as mask:
         assert mask.read_all().shape == (150, 90, 1)
+
+
+def test_another_region_is_another_prediction(tmp_path: Path) -> None:
+    source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
+    region, found = tmp_path / "region.png", []
+    for top in (0, 40, 40):
+        marked = np.zeros((150, 90), np.uint8)
+        marked[top : top + 50] = 255
+        Image.fromarray(marked).save(region)
+        members = _predictor(_Counting()).members
+        predictor = Predictor(members, plan=TilePlan(32, 0.25), interest=region)
+        written = predict_file(predictor, source, out)
+        with open_scan(out / "a.png", as_mask=True) as mask:
+            assert not mask.read_all()[..., 0][marked == 0].any()
+        found.append(written.is_new)
+    assert found == [True, True, False]
 
 
 def test_maps_hold_the_probabilities_and_their_entropy(tmp_path: Path) -> None:

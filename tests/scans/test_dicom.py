@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 pydicom = pytest.importorskip("pydicom", reason="the extra 'dicom' is not installed")
 
@@ -606,3 +607,16 @@ def test_without_pydicom_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'segx\[dicom\]'"):
         open_scan(path)
+
+
+def test_without_pydicom_other_scans_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "series").mkdir()
+    write_dicom(tmp_path / "series" / "a.dcm", stored((5, 7)))
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "b.png")
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    picture, series = scan_files([tmp_path])
+    assert picture == tmp_path / "b.png"
+    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[dicom\]'"):
+        open_scan(series)
