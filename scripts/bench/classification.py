@@ -12,17 +12,16 @@ import argparse
 import csv
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import peers
 from class_scores import SCORES, difference, scores_with_intervals, shown
-from kept import kept
+from kept import kept, place_of, write_lines
 from peers import console
 from rich.table import Table
 
-from segx.evaluation.records import Json, write_json
+from segx.evaluation.records import Json
 
 __all__ = ["main"]
 
@@ -32,11 +31,8 @@ PEERS = ("plain", "segx")
 def main() -> None:
     """Measure both peers on all sets, print a table, write the JSON."""
     arguments = _parser().parse_args()
-    if arguments.keep:
-        _measure(arguments, arguments.keep)
-    else:
-        with tempfile.TemporaryDirectory(prefix="segx-classification-") as folder:
-            _measure(arguments, Path(folder))
+    with place_of(arguments.keep) as folder:
+        _measure(arguments, folder)
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
@@ -50,12 +46,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
             lines.append({**gain, **difference(*pair)})
             console.print(_table(lines[-3:]))
     console.print(_table(lines))
-    if arguments.json:
-        content: dict[str, Json] = {
-            "environment": peers.environment(),
-            "lines": lines,
-        }
-        write_json(arguments.json, content)
+    write_lines(arguments.json, lines)
 
 
 @dataclass(frozen=True)

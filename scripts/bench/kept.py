@@ -1,12 +1,26 @@
 """Finished measurements as files, so that an interrupted bench goes on behind them."""
 
 import json
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+import peers
 
 from segx.evaluation.records import Json, write_json
 
-__all__ = ["kept"]
+__all__ = ["kept", "place_of", "write_lines"]
+
+
+@contextmanager
+def place_of(keep: Path | None) -> Iterator[Path]:
+    """The folder for runs and finished lines, or one that is gone afterwards."""
+    if keep is not None:
+        yield keep
+        return
+    with tempfile.TemporaryDirectory(prefix="segx-bench-") as folder:
+        yield Path(folder)
 
 
 def kept(
@@ -31,3 +45,9 @@ def kept(
     line = {**settings, **measure()}
     write_json(path, line)
     return line
+
+
+def write_lines(path: Path | None, lines: Sequence[Mapping[str, Json]]) -> None:
+    """Write all lines with what they depend on, if that is wanted."""
+    if path is not None:
+        write_json(path, {"environment": peers.environment(), "lines": lines})

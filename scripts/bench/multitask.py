@@ -10,17 +10,16 @@ The multi-task model has all of the time; the two others have half of it each. W
 import argparse
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import peers
 from class_scores import scores_with_intervals, shown
-from kept import kept
+from kept import kept, place_of, write_lines
 from peers import console
 from rich.table import Table
 
-from segx.evaluation.records import Json, write_json
+from segx.evaluation.records import Json
 
 __all__ = ["main"]
 
@@ -31,11 +30,8 @@ RUNS = {"multitask": 1.0, "unet": 0.5, "classify": 0.5}
 def main() -> None:
     """Measure all models, print a table, write the JSON."""
     arguments = _parser().parse_args()
-    if arguments.keep:
-        _measure(arguments, arguments.keep)
-    else:
-        with tempfile.TemporaryDirectory(prefix="segx-multitask-") as folder:
-            _measure(arguments, Path(folder))
+    with place_of(arguments.keep) as folder:
+        _measure(arguments, folder)
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
@@ -45,12 +41,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
         for config in RUNS
     ]
     console.print(_table(lines))
-    if arguments.json:
-        content: dict[str, Json] = {
-            "environment": peers.environment(),
-            "lines": lines,
-        }
-        write_json(arguments.json, content)
+    write_lines(arguments.json, lines)
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,8 @@ class Predictor:
 
     def classify_scan(self, scan: Scan) -> NDArray[np.float32]:
         """Probabilities of the classes of an open scan; see `classify`."""
-        self.settle(scan)
+        if self.spec.labels is None:  # else the engine that is settled makes masks
+            self.settle(scan)
         images = self.whole(scan)[np.newaxis]
         found: NDArray[np.float32] = self.members.classes(images)[0]
         return found
