@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from segx.errors import ScanError
@@ -115,3 +116,10 @@ def test_classes_are_decided_by_what_they_are(
 ) -> None:
     labels = Labels(kind, ("a", "b"))  # type: ignore[arg-type]
     assert decided(np.array(values, np.float32), labels) == expected
+
+
+def test_a_volume_has_no_single_class(tmp_path: Path) -> None:
+    path = tmp_path / "stack.tif"
+    tifffile.imwrite(path, np.zeros((2, 9, 9), np.uint8), photometric="minisblack")
+    with pytest.raises(ScanError, match="has 2 planes"):
+        predictor(Counting()).classify(path)
