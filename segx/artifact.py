@@ -153,6 +153,11 @@ def find_weights(path: Path) -> Path:
     for place in _PLACES:
         if (path / place).is_file():
             return path / place
+    if (path / "fold0").is_dir():
+        raise ArtifactError(
+            f"{path} holds the folds of a cross-validation, and one model is needed "
+            f"here. Give one of them, such as {path / 'fold0'}."
+        )
     if path.exists():
         wanted = ", ".join(_PLACES)
         raise ArtifactError(

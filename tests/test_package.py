@@ -71,9 +71,11 @@ def test_the_door_loads_nothing_heavy_and_opens_no_socket(
     assert run_python(PROBE.format(code=code), tmp_path).endswith("heavy:\n")
 
 
-def test_a_data_set_is_checked_without_torch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [[], ["--sheet", "preview.html"]])
+def test_a_data_set_is_checked_without_torch(tmp_path: Path, more: list[str]) -> None:
     root = write_discs(tmp_path / "discs", count=2)
-    code = f"from segx.cli.main import main; assert main(['check', {str(root)!r}]) == 0"
+    command = ["check", str(root), *more]
+    code = f"from segx.cli.main import main; assert main({command!r}) == 0"
     heavy = run_python(PROBE.format(code=code), tmp_path).rpartition("heavy:")[2]
     assert not {"torch", "pytorch_lightning", "albumentations"} & set(heavy.split())
 

@@ -135,7 +135,7 @@ class _Trial:
             budget_s=self.budget_s,
             spent_s=spent_s,
             steps=steps,
-            dice=summarise(rows).dice,
+            dice=summarise(rows).foreground.dice.value,
             cases=_by_case(rows),
             settings=wanted,
         )

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from segx.evaluation.classification import ClassifiedCase, write_classified
+from segx.evaluation.classification import ClassifiedCase
+from segx.evaluation.classified_file import write_classified
 from segx.evaluation.records import write_json
 
 __all__ = ["main"]

@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from segx.evaluation.cases import CaseRow, case_rows, write_cases
 from segx.evaluation.records import write_json
-from segx.evaluation.summary import summarise, write_summary
+from segx.evaluation.summary import summarise
+from segx.evaluation.summary_file import write_summary
 from segx.labels import Labels
 from segx.metrics import count_overlap
 

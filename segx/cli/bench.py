@@ -1,6 +1,5 @@
 """segx bench: how fast each engine runs a model on this machine, and how it agrees."""
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from segx.cli.console import console, messages
+from segx.cli.parser import Parser
 from segx.errors import SegxError
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def run(argv: list[str]) -> int:
     return 0 if timings else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx bench",
         description="Time every engine and precision that can run a model here, and "
         "compare what they decide with float32.",
@@ -90,7 +90,8 @@ def _tiles(
         from segx.training.run import RunFolder
 
         try:
-            splits = splits_of_run(RunFolder(path).read_config(), root=data)
+            run = RunFolder(path)
+            splits = splits_of_run(run.read_config(), run.splits, root=data)
             return sample_tiles(splits.val, spec, count=_PARITY_TILES), "validation"
         except SegxError as error:
             messages.print(f"Noise instead of the run's images: {error}")

@@ -1,17 +1,17 @@
 """segx configs: the stock configs, or the text of one."""
 
-import argparse
 import sys
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.config import find_config, stock_configs
 
-__all__ = ["run"]
+__all__ = ["config_lines", "run"]
 
 
 def run(argv: list[str]) -> int:
     """List the stock configs with their first line, or print one to start from."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx configs", description="List the stock configs, or print one."
     )
     parser.add_argument(
@@ -21,7 +21,15 @@ def run(argv: list[str]) -> int:
     if arguments.name:
         sys.stdout.write(find_config(arguments.name).read_text(encoding="utf-8"))
         return 0
-    for path in stock_configs():
-        first = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        console.print(f"  {path.stem:<16} {first}", highlight=False)
+    for line in config_lines():
+        console.print(line, highlight=False)
     return 0
+
+
+def config_lines() -> list[str]:
+    """The name of each stock config and what it says of itself."""
+    lines = []
+    for path in stock_configs():
+        first = path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        lines.append(f"  {path.stem:<16} {first}")
+    return lines

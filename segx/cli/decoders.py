@@ -1,11 +1,10 @@
 """segx decoders: the decoders, with options, parameters and cost."""
 
-import argparse
-
 from rich import box
 from rich.table import Table
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.config.names import did_you_mean
 from segx.errors import ConfigError
 
@@ -14,7 +13,7 @@ __all__ = ["run"]
 
 def run(argv: list[str]) -> int:
     """List all decoders, or show one with its options."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx decoders",
         description="List the decoders, or show the options of one. Swap them by one "
         "key: --model.decoder FPN --model.decoder.dropout 0.1",

@@ -1,10 +1,10 @@
 """segx demo: the whole road on a small data set that it paints itself."""
 
-import argparse
 import shutil
 from pathlib import Path
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.errors import TrainingError
 
 __all__ = ["run"]
@@ -15,7 +15,7 @@ BUDGET = "120s"
 
 def run(argv: list[str]) -> int:
     """Paint data, check, train, test and predict a big scan; each step is a command."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx demo",
         description="Make a small data set of cells, check it, train, test and predict "
         "a 2048x2048 scan in tiles: about four minutes on two cores.",
@@ -81,6 +81,7 @@ def _farewell(folder: Path) -> None:
 
 _FAREWELL = """\
 Look at   {folder}/masks/scan_overlay.png   the big scan, its mask drawn over it
+          {folder}/runs/cells/test/         report.html: what the masks are worth
           {folder}/runs/cells/overlays/     validation: truth left, prediction right
           {folder}/data/                    how a data set is laid out
 Your own  segx check DIR

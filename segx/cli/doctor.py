@@ -1,12 +1,11 @@
 """segx doctor: what this machine is, and what to install."""
 
-import argparse
-
 from rich.table import Table
 from rich.text import Text
 
 from segx import __version__
 from segx.cli.console import console, messages
+from segx.cli.parser import Parser
 from segx.environment import (
     Machine,
     Package,
@@ -25,7 +24,7 @@ _GIB = 2**30
 
 def run(argv: list[str]) -> int:
     """Print versions, device, precision and extras; exit 1 if something is broken."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="segx doctor",
         description="Show versions, device, precision and extras, and what to install.",
     )

@@ -1,10 +1,10 @@
 """segx export: one file that runs without torch, or in eight bits, or elsewhere."""
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx export",
         description="Write a trained model as one ONNX file that takes images of any "
         "size and carries all that a prediction needs, or as a folder of config and "
@@ -81,8 +81,8 @@ def _splits(run: Path, data: Path | None) -> "Splits":
     from segx.evaluation.tiles import splits_of_run
     from segx.training.run import RunFolder
 
-    folder = run.parents[1] if run.suffix == ".ckpt" else run
-    return splits_of_run(RunFolder(folder).read_config(), root=data)
+    folder = RunFolder(run.parents[1] if run.suffix == ".ckpt" else run)
+    return splits_of_run(folder.read_config(), folder.splits, root=data)
 
 
 def _export(model: "Model", target: Path) -> None:

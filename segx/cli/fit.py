@@ -1,20 +1,23 @@
 """segx fit: train a network."""
 
-import argparse
+import textwrap
 from pathlib import Path
 
+from segx.cli.configs import config_lines
 from segx.cli.console import console
-from segx.config import config_keys, parse_overrides, read_config
+from segx.cli.parser import Parser
+from segx.config import config_keys, read_config
 from segx.errors import ConfigError
 
 __all__ = ["run"]
 
+_WIDTH = 100
+
 
 def run(argv: list[str]) -> int:
     """Parse the command line, train, and say what to type next."""
-    parser = _parser()
-    arguments, rest = parser.parse_known_args(argv)
-    config = read_config(arguments.config, parse_overrides(rest))
+    arguments, given = _parser().parse_with_keys(argv)
+    config = read_config(arguments.config, given)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.training.budget import parse_budget
     from segx.training.fit import fit
@@ -45,13 +48,12 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx fit",
         description="Train a network. Any key of the config can be set: "
         "--data.root DIR --model.decoder FPN --trainer.max_epochs 20",
-        epilog="Keys: " + "  ".join(f"--{key}" for key in config_keys()),
-        allow_abbrev=False,
+        epilog=_epilog(),
     )
     parser.add_argument(
         "-c",
@@ -69,3 +71,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--ckpt_path", help="'last': go on with an interrupted run")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     return parser
+
+
+def _epilog() -> str:
+    """The stock configs, then every key with its meaning and its default."""
+    lines = ["stock configs (segx configs NAME prints one):", *config_lines(), ""]
+    lines.append("keys of a config, and their defaults where it is silent:")
+    keys = config_keys()
+    column = max(len(key.name) for key in keys) + len("  --  ")
+    sections: set[str] = set()
+    for key in keys:
+        section, dot, _ = key.name.partition(".")
+        lines += [""] if dot and section not in sections else []
+        sections.add(section)
+        lines += textwrap.wrap(
+            f"{key.meaning.removesuffix('.')} ({key.default})",
+            _WIDTH,
+            initial_indent=f"  --{key.name}".ljust(column),
+            subsequent_indent=" " * column,
+        )
+    return "\n".join(lines)

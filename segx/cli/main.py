@@ -14,8 +14,13 @@ COMMANDS = {
     "demo": ("demo", "make a small data set, train, test and predict a big scan"),
     "doctor": ("doctor", "device, versions and extras, and what to install"),
     "check": ("check", "read a whole data set and list its defects"),
+    "init": ("init", "write a config for a data set: segx init DATA -o my.yaml"),
+    "convert": ("convert", "write a data set as nnU-Net reads it"),
     "fit": ("fit", "train: segx fit -c unet --data.root DIR --name NAME"),
+    "cv": ("cv", "cross-validate: segx cv -c unet --data.root DIR --folds 5"),
     "test": ("test", "measure a trained model on the test cases"),
+    "evaluate": ("evaluate", "measure masks of any tool: segx evaluate TRUTH MASKS"),
+    "compare": ("compare", "two models on the same cases, with intervals"),
     "predict": (
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",

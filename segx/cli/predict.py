@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress
 from segx.errors import ConfigError
 
@@ -63,16 +64,16 @@ def run(argv: list[str]) -> int:
     return 1 if len(written) < len(outcomes) else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx predict",
-        allow_abbrev=False,
         description="Write a mask, an overlay and a summary for each scan; of models "
         "that tell classes, a CSV file of probabilities. What is there already is not "
         "predicted again.",
     )
     parser.add_argument(
-        "model", help="a run folder, a .ckpt, a model folder or an .onnx"
+        "model",
+        help="a run folder, a folder of folds, a .ckpt, a model folder or an .onnx",
     )
     parser.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="scans, folders"
@@ -245,10 +246,12 @@ def _explainer(predictor: "Predictor", arguments: argparse.Namespace) -> "Explai
     """
     from segx.artifact import load_model
     from segx.inference.explain import Explainer
+    from segx.inference.folds import runs_of
 
     if predictor.spec.class_names is None:
         raise ConfigError(
             f"--explain: {arguments.model} makes masks only. It explains the classes "
             "of models that tell them."
         )
-    return Explainer(load_model(arguments.model), predictor, arguments.out)
+    explained = load_model(runs_of(Path(arguments.model))[0])
+    return Explainer(explained, predictor, arguments.out)

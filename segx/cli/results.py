@@ -1,86 +1,251 @@
-"""The table of results that `segx test` and `segx demo` print."""
+"""The tables of results that `segx test`, `evaluate` and `compare` print."""
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from segx.evaluation.bootstrap import Estimate
     from segx.evaluation.classification import ClassificationSummary
-    from segx.evaluation.summary import Summary
+    from segx.evaluation.compare import Comparison, Difference
+    from segx.evaluation.compare_classified import ClassifiedComparison
+    from segx.evaluation.policies import PolicyDice
+    from segx.evaluation.summary import ClassSummary, Summary
 
-__all__ = ["result_table"]
+__all__ = [
+    "comparison_table",
+    "policy_table",
+    "result_tables",
+    "score_comparison_table",
+]
+
+_LEGEND = (
+    "n: cases with a Dice; empty: cases without the class in the truth; false+: those "
+    "where it was predicted; missed: cases where none of it was found."
+)
+_MORE = (
+    "Means over the cases where they are defined. volume: (predicted - true) / true. "
+    "hd95: median over the cases where both surfaces exist; failed: where only one "
+    "does. found, absent: share of the cases with the class where it was predicted, "
+    "and of those without where it was not."
+)
 
 
-def result_table(summary: "Summary | ClassificationSummary", *, title: str) -> Table:
+def result_tables(
+    summary: "Summary | ClassificationSummary", *, title: str
+) -> list[Table]:
     """Headline and classes, with the counts that a mean can't say beside it."""
     from segx.evaluation.summary import Summary
 
+    title = f"{title} (n = {summary.n_cases})"
     if isinstance(summary, Summary):
-        return _segmentation(summary, title=title)
-    return _classification(summary, title=title)
+        return [_overlap(summary, title=title), _more(summary)]
+    return [_classification(summary, title=title)]
 
 
-def _segmentation(summary: "Summary", *, title: str) -> Table:
+def policy_table(found: "PolicyDice") -> Table:
+    """Dice as another tool would report it."""
+    table = _table(["Dice"], title=found.policy)
+    for name, value in found.classes:
+        table.add_row(name, _shown(value))
+    table.add_section()
+    table.add_row("foreground", _shown(found.foreground))
+    return table
+
+
+def comparison_table(found: "Comparison") -> Table:
+    """Paired differences of the classes and of the foreground, with intervals."""
+    table = _table(
+        ["first", "second", "change", "95 %", "n", "wins", "losses"],
+        title=f"{found.metric}: second - first (n = {found.n_cases})",
+        caption="Over the cases where both are defined. Wins: cases where the second "
+        f"is better. {_interval_note(found.n_patients)}",
+    )
+    for item in found.classes:
+        table.add_row(*_difference(item))
+    table.add_section()
+    table.add_row(*_difference(found.foreground))
+    return table
+
+
+def score_comparison_table(found: "ClassifiedComparison") -> Table:
+    """Paired differences of two classifiers' scores, with intervals."""
+    table = _table(
+        ["first", "second", "change", "95 %"],
+        title=f"scores: second - first (n = {found.n_cases})",
+        caption="Of Brier and ECE less is better. Decided right only by the second: "
+        f"{found.wins} cases, only by the first: {found.losses}. "
+        f"{_interval_note(found.n_patients)}",
+        rows="score",
+    )
+    for item in found.scores:
+        gap = item.difference
+        table.add_row(
+            item.name,
+            _shown(item.first),
+            _shown(item.second),
+            _signed(gap.value),
+            _interval(gap, form="+.3f"),
+        )
+    return table
+
+
+def _difference(item: "Difference") -> list[str]:
+    gap = item.difference
+    return [
+        item.name,
+        _shown(item.first),
+        _shown(item.second),
+        _signed(gap.value),
+        _interval(gap, form="+.3f"),
+        str(gap.n),
+        str(item.wins),
+        str(item.losses),
+    ]
+
+
+def _overlap(summary: "Summary", *, title: str) -> Table:
     from segx.evaluation.summary import POLICY
 
-    means = ("dice", "iou", "sensitivity", "precision")
-    counts = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
-    heads = ("Dice", "IoU", "sens.", "prec.", "n", "empty", "false+", "missed")
-    legend = (
-        "n: cases with a Dice; empty: cases without the class in the truth; "
-        "false+: those where it was predicted; missed: cases where none of it was "
-        "found."
-    )
+    note = _interval_note(summary.n_patients)
     table = _table(
-        heads, title=f"{title} (n = {summary.n_cases})", caption=f"{POLICY} {legend}"
+        ["Dice", "95 %", "IoU", "95 %", "n", "empty", "false+", "missed"],
+        title=title,
+        caption=f"{POLICY} {_LEGEND} {note}",
     )
+    counts = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
     for item in summary.classes:
-        ratios = [_shown(getattr(item, name)) for name in means]
         table.add_row(
-            item.name, *ratios, *(str(getattr(item, name)) for name in counts)
+            item.name,
+            *_with_intervals(item.dice, item.iou),
+            *(str(getattr(item, name)) for name in counts),
         )
     table.add_section()
-    table.add_row("foreground", *(_shown(getattr(summary, name)) for name in means))
+    mean = summary.foreground
+    table.add_row("foreground", *_with_intervals(mean.dice, mean.iou))
     return table
+
+
+def _more(summary: "Summary") -> Table:
+    unit = summary.unit or ""
+    nsd = f"nsd@{summary.tolerance:g} {unit}" if summary.tolerance else "nsd"
+    table = _table(
+        ["sens.", "prec.", "volume", f"hd95 {unit}", "failed", nsd, "found", "absent"],
+        title="Further measures",
+        caption=_MORE,
+    )
+    for item in summary.classes:
+        table.add_row(item.name, *_measures(item))
+    table.add_section()
+    mean = summary.foreground
+    table.add_row(
+        "foreground",
+        _shown(mean.sensitivity.value),
+        _shown(mean.precision.value),
+        "",
+        "",
+        "",
+        _shown(mean.nsd.value) if mean.nsd else "",
+    )
+    return table
+
+
+def _measures(item: "ClassSummary") -> list[str]:
+    return [
+        _shown(item.sensitivity.value),
+        _shown(item.precision.value),
+        _signed(item.volume_error.value),
+        f"{item.hd95.median:.2f}" if item.hd95 and item.hd95.n else "–",
+        str(item.hd95.n_failures) if item.hd95 else "–",
+        _shown(item.nsd.value) if item.nsd else "–",
+        _shown(item.presence_sensitivity.value),
+        _shown(item.presence_specificity.value),
+    ]
 
 
 def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
-    names = ("auroc", "average_precision", "sensitivity", "brier", "ece")
-    heads = ("n", "AUROC", "AP", "sens.", "Brier", "ECE")
-    title = f"{title} (n = {summary.n_cases})"
-    table = _table(heads, title=title, caption=summary.policy)
-    for label, scores in summary.classes.items():
-        values = (_shown(getattr(scores, name)) for name in names)
-        table.add_row(label, str(scores.n), *values)
+    from segx.evaluation.classification import CLASSIFICATION_POLICY
+
+    heads = ["n", "AUROC", "95 %", "AP", "sens.", "spec.", "Brier", "ECE"]
+    note = _interval_note(summary.n_patients)
+    table = _table(heads, title=title, caption=f"{CLASSIFICATION_POLICY} {note}")
+    for item in summary.classes:
+        rest = (
+            item.average_precision,
+            item.sensitivity,
+            item.specificity,
+            item.brier,
+            item.ece,
+        )
+        table.add_row(
+            item.name,
+            str(item.n),
+            *_with_intervals(item.auroc),
+            *(_shown(value.value) for value in rest),
+        )
     table.add_section()
     mean = summary.scores
-    headline = (
-        mean.auroc,
-        mean.average_precision,
-        mean.balanced_accuracy,
-        mean.brier,
-        mean.ece,
+    table.add_row(
+        "mean",
+        str(summary.n_cases),
+        *_with_intervals(mean.auroc),
+        _shown(mean.average_precision.value),
+        "",
+        "",
+        _shown(mean.brier.value),
+        _shown(mean.ece.value),
     )
-    table.add_row("mean", str(summary.n_cases), *(_shown(value) for value in headline))
+    accuracy = mean.balanced_accuracy
+    table.add_row("balanced accuracy", "", *_with_intervals(accuracy))
     return table
 
 
-def _table(heads: tuple[str, ...], *, title: str, caption: str) -> Table:
+def _table(
+    heads: Sequence[str], *, title: str, caption: str = "", rows: str = "class"
+) -> Table:
     """A table that fits 80 columns: a class a row, numbers to the right."""
     table = Table(
         title=title,
         caption=caption,
         box=box.SIMPLE_HEAD,
         caption_justify="left",
+        collapse_padding=True,
         pad_edge=False,
     )
-    table.add_column("class", no_wrap=True)
+    table.add_column(rows, overflow="fold")
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     return table
 
 
+def _with_intervals(*estimates: "Estimate") -> Iterable[str]:
+    for estimate in estimates:
+        yield _shown(estimate.value)
+        yield _interval(estimate)
+
+
+def _interval(estimate: "Estimate", *, form: str = ".3f") -> str:
+    if math.isnan(estimate.low):
+        return "–"
+    dash = "–" if form == ".3f" else " … "
+    return f"{estimate.low:{form}}{dash}{estimate.high:{form}}"
+
+
+def _interval_note(n_patients: int) -> str:
+    from segx.evaluation.bootstrap import FEW_PATIENTS
+
+    note = f"Intervals draw {n_patients} patients anew"
+    if n_patients < FEW_PATIENTS:
+        return f"{note}: under {FEW_PATIENTS} they tend to be too narrow."
+    return f"{note}."
+
+
 def _shown(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:+.3f}"

@@ -1,60 +1,87 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
-import argparse
 from functools import partial
 from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from segx.cli.console import console, messages
-from segx.cli.results import result_table
+from segx.cli.console import messages
+from segx.cli.measures import add_measures, show_summary
+from segx.cli.parser import Parser
+from segx.errors import ConfigError
 
 __all__ = ["run"]
 
 
 def run(argv: list[str]) -> int:
-    """Measure a run on its data set, write RUN/test/ and print the table."""
-    parser = argparse.ArgumentParser(
-        prog="segx test",
-        description="Predict the test cases of a run's data set as whole scans, and "
-        "measure.",
-    )
-    parser.add_argument("run", type=Path, help="a run folder")
-    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
-    parser.add_argument("--data", type=Path, help="another folder with the same layout")
-    arguments = parser.parse_args(argv)
+    """Measure a run on its data set, write RUN/test/ and print the tables."""
+    arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.artifact import load_model
     from segx.data.datamodule import SegxDataModule
-    from segx.evaluation.run import measure, parts_of
+    from segx.data.splits_file import refuse_trained_images
+    from segx.evaluation.run import measure, places_of
+    from segx.inference.folds import runs_of
+    from segx.inference.loading import load
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
-    model = load_model(arguments.run)
+    if config.task == "classification" and (
+        arguments.tolerance is not None or arguments.policy != "segx"
+    ):
+        raise ConfigError(
+            f"--tolerance and --policy are about masks, but {arguments.run} classifies "
+            "whole images. Leave them out."
+        )
+    is_one_run = runs_of(arguments.run) == [arguments.run]
+    if arguments.split != "test" and not is_one_run:
+        raise ConfigError(
+            f"--split {arguments.split}: the folds of {arguments.run} learnt from all "
+            "cases but those of test. Their out-of-fold results are in its cases.csv."
+        )
+    predictor = load(arguments.run)
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
     data = SegxDataModule.from_config(config)
+    if is_one_run and arguments.data is None:
+        data.check_splits(folder.splits)
+    elif arguments.split == "test":
+        refuse_trained_images(folder.splits, data.splits)
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
-    first, *others = parts_of(model.spec)
-    for part in (first, *others):
-        place = out if part == first else out / part
+    for part, place in places_of(predictor.spec, out).items():
         with Progress(console=messages, transient=True) as progress:
             bar = progress.add_task("Predicting", total=None)
             summary = measure(
-                model,
+                predictor,
                 data,
                 place,
+                config=config,
                 split=arguments.split,
                 part=part,
+                tolerance=arguments.tolerance,
                 on_case=partial(_show, progress, bar),
             )
-        title = f"{folder.path.name}: {arguments.split} cases"
-        console.print(result_table(summary, title=title))
-        written = f"Written: {place}/cases.csv, {place}/summary.json"
-        console.print(written, highlight=False)
+        show_summary(
+            summary,
+            place,
+            title=f"{folder.path.name}: {arguments.split} cases",
+            policy=arguments.policy,
+        )
     return 0
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="segx test",
+        description="Predict the test cases of a run's data set as whole scans, and "
+        "measure.",
+    )
+    parser.add_argument("run", type=Path, help="a run folder, or a folder of folds")
+    parser.add_argument("--split", choices=("test", "val", "train"), default="test")
+    parser.add_argument("--data", type=Path, help="another folder with the same layout")
+    add_measures(parser)
+    return parser
 
 
 def _show(progress: Progress, bar: TaskID, done: int, total: int) -> None:

@@ -1,7 +1,9 @@
 """What a run is told: a typed schema, read from YAML and the command line."""
 
+from segx.config.advice import Advice, advised_config, commented_yaml, with_given
 from segx.config.names import class_named, did_you_mean, typed_options
 from segx.config.reading import (
+    ConfigKey,
     check_config,
     config_keys,
     dump_yaml,
@@ -26,10 +28,12 @@ from segx.config.schema import (
 )
 
 __all__ = [
+    "Advice",
     "AugmentConfig",
     "Choice",
     "CleaningConfig",
     "ColumnsConfig",
+    "ConfigKey",
     "DataConfig",
     "EncoderConfig",
     "FitConfig",
@@ -37,8 +41,10 @@ __all__ = [
     "InferenceConfig",
     "ModelConfig",
     "TrainingConfig",
+    "advised_config",
     "check_config",
     "class_named",
+    "commented_yaml",
     "config_keys",
     "did_you_mean",
     "dump_yaml",
@@ -48,4 +54,5 @@ __all__ = [
     "read_config",
     "stock_configs",
     "typed_options",
+    "with_given",
 ]

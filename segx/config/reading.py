@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ from segx.config.schema import FitConfig
 from segx.errors import ConfigError
 
 __all__ = [
+    "ConfigKey",
     "check_config",
     "config_keys",
     "dump_yaml",
     "find_config",
+    "on_one_line",
     "parse_overrides",
     "parse_yaml",
     "read_config",
     "stock_configs",
 ]
+
+_ENDLESS = 2**20
+"""A width that no line reaches."""
 
 
 def read_config(
@@ -139,15 +145,51 @@ def dump_yaml(values: BaseModel | dict[str, Any]) -> str:
     return yaml.safe_dump(_plain(values), sort_keys=False, allow_unicode=True)
 
 
-def config_keys(section: type[BaseModel] = FitConfig, prefix: str = "") -> list[str]:
-    """Every dotted key of the schema, in order."""
+def on_one_line(value: Any) -> str:
+    """A value as YAML writes it on a single line, however long.
+
+    Examples:
+        >>> on_one_line({"name": "FPN", "channels": (64, 32)})
+        '{name: FPN, channels: [64, 32]}'
+    """
+    text = yaml.safe_dump(
+        _plain(value),
+        default_flow_style=True,
+        allow_unicode=True,
+        sort_keys=False,
+        width=_ENDLESS,
+    )
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+@dataclass(frozen=True)
+class ConfigKey:
+    """A key that a config may hold.
+
+    Args:
+        name: Dotted, such as ``data.crop``.
+        default: Its default, as YAML writes it.
+        meaning: One sentence of the schema.
+    """
+
+    name: str
+    default: str
+    meaning: str
+
+
+def config_keys(
+    section: type[BaseModel] = FitConfig, prefix: str = ""
+) -> list[ConfigKey]:
+    """Every key of the schema, in order."""
     keys = []
     for name, field in section.model_fields.items():
         inner = _section(field.annotation)
         if inner is not None and "options" not in inner.model_fields:
             keys += config_keys(inner, f"{prefix}{name}.")
         else:
-            keys.append(f"{prefix}{name}")
+            default = on_one_line(field.get_default(call_default_factory=True))
+            meaning = " ".join((field.description or "").split())
+            keys.append(ConfigKey(f"{prefix}{name}", default, meaning))
     return keys
 
 

@@ -1,5 +1,6 @@
 """Every key that a config may hold, with its type and its default."""
 
+import re
 from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -25,7 +26,11 @@ __all__ = [
 class Section(BaseModel):
     """A frozen part of a config that refuses keys it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,  # what `segx fit --help` says of a key
+    )
 
 
 class Choice(Section):
@@ -53,16 +58,20 @@ class EncoderConfig(Section):
     """Which Xception, how far it reduces, and where its weights come from."""
 
     name: str = "legacy_xception"
+    """legacy_xception, xception41, 65, 71, 41p or 65p."""
     output_stride: Literal[8, 16, 32] = 32
+    """16 or 8 keep deep features finer (not legacy_xception)."""
     weights: str | None = None
-    """``imagenet``, a local .safetensors/.pth/run, or null for random weights."""
+    """imagenet, a local .safetensors, .pth or run; null: random weights."""
 
 
 class HeadConfig(Section):
     """The head: dropout before the logits, and the hidden layer of a classifier."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
+    """Share that is dropped before the logits."""
     hidden: int = Field(256, gt=0)
+    """Width of the hidden layer of a classifier."""
 
 
 class ModelConfig(Section):
@@ -70,24 +79,33 @@ class ModelConfig(Section):
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: Choice | None = Choice(name="UNet")
+    """A name that `segx decoders` lists; null for a classifier."""
     head: HeadConfig = HeadConfig()
     loss: Choice = Choice(name="DiceCE")
+    """DiceCE, Dice, CE, BCE, Focal, Tversky or Lovasz; for a classifier CE; Multitask
+    for masks and classes."""
 
 
 class ColumnsConfig(Section):
     """Names of a manifest's columns; several masks or labels make it multilabel."""
 
     image: str = "image"
+    """Path, name or stem of the image."""
     mask: str | tuple[str, ...] = "mask"
+    """The same of its mask; a list of columns for multilabel masks."""
     label: str | tuple[str, ...] = "label"
+    """Class of the whole image; a list of columns where it may be of several."""
     patient: str = "patient"
+    """Whose image it is: patients are never split."""
     split: str = "split"
+    """train, val or test."""
 
 
 class AugmentConfig(Section):
     """How training images are varied."""
 
     preset: str = "standard"
+    """none, light, standard, microscopy or radiograph."""
     extra: tuple[Choice, ...] = ()
     """Further Albumentations transforms, by name, after the preset's."""
 
@@ -96,12 +114,18 @@ class DataConfig(Section):
     """Where the examples are and how they become batches."""
 
     root: Path | None = None
+    """Folder of the data set."""
     manifest: Path | None = None
+    """A CSV file instead of folders."""
     columns: ColumnsConfig = ColumnsConfig()
     mask_kind: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
+    """auto, binary, multiclass or multilabel."""
     classes: tuple[str, ...] | None = None
+    """Names, background first; null: background, class_1, …"""
     ignore_index: int | None = Field(None, ge=0, le=255)
+    """Mask value that counts neither in the loss nor in a metric."""
     channels: int | Literal["auto"] = "auto"
+    """auto: as the images have; 3 makes grey images RGB."""
     axis: Literal[0, 1, 2] = 0
     """Axis of a volume's array along which its planes follow each other."""
     neighbours: int = Field(0, ge=0)
@@ -114,7 +138,16 @@ class DataConfig(Section):
     window: tuple[float, float] | None = None
     """Values that become 0 and 1, such as Hounsfield units; null: from the images."""
     validation_split: float = Field(0.1, gt=0, lt=1)
+    """Share of the training cases that is drawn where no validation cases are given."""
     test_split: float = Field(0.0, ge=0, lt=1)
+    """The same for test cases."""
+    patient_pattern: str | None = None
+    """A regular expression whose group ``patient``, or whose first group, is the
+    patient in every image's file name."""
+    folds: int | None = Field(None, ge=2)
+    """Parts of a cross-validation; `segx cv` sets it, and `fold`."""
+    fold: int | None = Field(None, ge=0)
+    """The part that is held out as the test split, from 0."""
     crop: tuple[int, int] | None = (256, 256)
     """Size of a training crop; of volumes, at most that of the median plane."""
     resize: tuple[int, int] | Literal["auto"] | None = "auto"
@@ -123,11 +156,13 @@ class DataConfig(Section):
     """Share of the training crops that are centred on a foreground pixel."""
     augment: AugmentConfig = AugmentConfig()
     batch_size: int = Field(8, gt=0)
+    """Crops, or images for a classifier, in a training step."""
     steps_per_epoch: int = Field(50, gt=0)
     """Least number of batches in an epoch: small sets repeat within it."""
     validation_cases: int | None = Field(None, gt=0)
     """Validate on at most so many cases (a fixed, seeded choice); null: all."""
     workers: int | Literal["auto"] = "auto"
+    """Processes that load; auto leaves the processor to training."""
     cache_mib: int = Field(2048, ge=0)
     """Memory for decoded images, so that a file is decoded once; 0: none."""
 
@@ -136,6 +171,25 @@ class DataConfig(Section):
         if self.window is not None and self.intensity != "auto":
             raise ValueError("a window is a scale by itself: leave intensity at auto")
         return self
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> Self:
+        if self.fold is not None and self.fold >= (self.folds or 0):
+            raise ValueError(
+                f"fold {self.fold} is not one of {self.folds} folds, from 0"
+            )
+        return self
+
+    @field_validator("patient_pattern")
+    @classmethod
+    def _has_group(cls, value: str | None) -> str | None:
+        try:
+            groups = 1 if value is None else re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if not groups:
+            raise ValueError("needs a group in parentheses around the patient")
+        return value
 
     @field_validator("window")
     @classmethod
@@ -156,17 +210,23 @@ class TrainingConfig(Section):
     optimizer: Choice = Choice(
         name="AdamW", options={"lr": 0.002, "weight_decay": 0.01}
     )
+    """AdamW, Adam, SGD, RAdam, NAdam or torch.optim.NAME."""
     warmup_steps: int = Field(10, ge=0)
+    """Steps over which the learning rate rises."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """Then it falls to 0 by half a cosine, or stays."""
     ema_decay: float | None = Field(None, ge=0, lt=1)
     """Average the weights; it needs many more steps than 1 / (1 - decay)."""
     monitor: str = "val/dice"
+    """What the best checkpoint is chosen by."""
     early_stopping: int | None = Field(15, gt=0)
     """Stop after so many validations without a better `monitor`; null: never."""
     overlays: int = Field(4, ge=0)
     """Number of validation cases drawn after each validation."""
     logger: Literal["csv", "tensorboard"] = "csv"
+    """csv, or tensorboard as well."""
     channels_last: bool = True
+    """Memory layout; faster on most machines."""
 
 
 class CleaningConfig(Section):
@@ -192,7 +252,9 @@ class InferenceConfig(Section):
     overlap: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = "auto"
     """Least share of a tile that its neighbour covers too."""
     blend: Literal["gaussian", "hann"] = "hann"
+    """Weights of a tile's pixels: hann or gaussian."""
     batch_size: int = Field(1, gt=0)
+    """Tiles that run at once."""
     cleaning: CleaningConfig = CleaningConfig()
 
 
@@ -200,10 +262,12 @@ class FitConfig(Section):
     """A whole config: what `segx fit` is told and what a run folder keeps."""
 
     task: Literal["segmentation", "classification", "multitask"] = "segmentation"
+    """segmentation, classification or multitask: both with one encoder."""
     seed: int = Field(0, ge=0)
+    """Of splits, weights, crops and augmentation."""
     model: ModelConfig = ModelConfig()
     data: DataConfig = DataConfig()
     training: TrainingConfig = TrainingConfig()
     inference: InferenceConfig = InferenceConfig()
     trainer: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of pytorch_lightning.Trainer."""
+    """Arguments of pytorch_lightning.Trainer, such as --trainer.max_epochs 20."""

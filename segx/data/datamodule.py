@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
 from segx.data.case import Case, Task, is_labelled
+from segx.data.check import check_data
 from segx.data.dataset import (
     Cropping,
     Sample,
@@ -23,13 +24,11 @@ from segx.data.dataset import (
     WholeCases,
     collate,
 )
-from segx.data.layouts import read_layout
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
 from segx.data.sampler import EpochSampler
-from segx.data.splits import identical_files, split, write_splits
+from segx.data.splits_file import check_splits, write_splits
 from segx.data.store import CaseStore
-from segx.data.survey import survey
 from segx.errors import DataError
 from segx.geometry import Extent
 from segx.labels import Labels
@@ -91,10 +90,10 @@ class SegxDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self._data, self._task, self._seed = data, task, seed
-        self.layout = read_layout(data, task=task)
-        same = identical_files(self.layout.cases)
-        self.splits = split(self.layout, data, seed=seed, same=same)
-        self.survey = survey(self.layout, data, task=task, splits=self.splits)
+        checked = check_data(data, task=task, seed=seed)
+        self.layout = checked.layout
+        self.splits, self.survey = checked.refuse_defects()
+        checked.log_warnings()
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_labels = self._class_labels()
@@ -149,7 +148,15 @@ class SegxDataModule(pl.LightningDataModule):
 
     def write_splits(self, path: Path) -> None:
         """Write down which case stands in which split, as CSV."""
-        write_splits(path, self.splits)
+        write_splits(path, self.splits, root=self.layout.root)
+
+    def check_splits(self, path: Path) -> None:
+        """Refuse a data set that has changed since `write_splits` wrote this file.
+
+        Raises:
+            DefectsError: With each change.
+        """
+        check_splits(path, self.splits, root=self.layout.root)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of crops; Lightning tells the sampler the epoch."""

@@ -257,7 +257,7 @@ def _sample(
     return Sample(
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         mask=None if mask is None else torch.from_numpy(_planes_first(mask)),
-        label=case.label if case.findings is None else case.findings,
+        label=case.label if case.tags is None else case.tags,
         case=number,
         plane=plane,
     )

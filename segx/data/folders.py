@@ -1,20 +1,18 @@
 """Data sets laid out in folders: images/ beside masks/, or one folder per class."""
 
 import itertools
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from segx.config import DataConfig
 from segx.data.case import SPLIT_FOLDERS, Case, Layout, SplitName, stem_of, with_ids
-from segx.data.defects import Defect, DefectsError, plural
+from segx.data.defects import Code, Findings, plural
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
 from segx.scans.suffix import split_suffix
 
 __all__ = [
-    "Findings",
     "image_files",
     "images_by_stem",
     "is_image",
@@ -27,30 +25,7 @@ __all__ = [
 
 Place = tuple[SplitName | None, Path]
 
-
-@dataclass
-class Findings:
-    """What a look through a data set turns up beside its cases."""
-
-    defects: list[Defect] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-
-    def defect(self, path: Path, problem: str) -> None:
-        """Write down something that must be repaired."""
-        self.defects.append(Defect(path, problem))
-
-    def note(self, text: str) -> None:
-        """Write down something that was left aside."""
-        self.notes.append(text)
-
-    def refuse_if_any(self, root: Path) -> None:
-        """Raise all defects at once, if there are any.
-
-        Raises:
-            DefectsError: With every defect found.
-        """
-        if self.defects:
-            raise DefectsError(f"Data set {root}", self.defects)
+_ENDINGS = f"Images end in {' '.join(IMAGE_SUFFIXES)}."
 
 
 def read_image_folders(root: Path, data: DataConfig) -> Layout:
@@ -63,8 +38,10 @@ def read_image_folders(root: Path, data: DataConfig) -> Layout:
         root: The data set's folder.
         data: Gives `mask_kind` and `classes`.
 
+    Returns:
+        The pairs, with all missing, surplus and doubled stems as findings.
+
     Raises:
-        DefectsError: With all missing, surplus and doubled stems.
         DataError: If the folders are none of the layouts that segx knows.
     """
     places = split_folders(root)
@@ -78,14 +55,8 @@ def read_image_folders(root: Path, data: DataConfig) -> Layout:
     planes = _plane_names([place / "masks" for _, place in places], data, found)
     cases = [case for place in places for case in _pairs(root, place, planes, found)]
     _ignored_folders(root, places, ("images", "masks"), found)
-    found.refuse_if_any(root)
-    return Layout(
-        root=root,
-        cases=with_ids(cases, root=root),
-        kind="folders",
-        plane_names=planes,
-        notes=tuple(found.notes),
-    )
+    named = with_ids(cases, root=root)
+    return Layout.of(named, found, root=root, kind="folders", plane_names=planes)
 
 
 def read_class_folders(root: Path, data: DataConfig) -> Layout:
@@ -95,8 +66,10 @@ def read_class_folders(root: Path, data: DataConfig) -> Layout:
         root: The data set's folder.
         data: Gives `classes`, which fixes the order of the class names.
 
+    Returns:
+        The images, with everything wrong in the folders as findings.
+
     Raises:
-        DefectsError: With everything wrong in the folders.
         DataError: If there are fewer than two class folders.
     """
     places = split_folders(root) or [(None, root)]
@@ -118,15 +91,15 @@ def read_class_folders(root: Path, data: DataConfig) -> Layout:
     if places[0][0] is not None:
         _ignored_folders(root, places, names, found)
     if not cases:
-        found.defect(root, "no class folder holds an image.")
-    found.refuse_if_any(root)
-    return Layout(
-        root=root,
-        cases=with_ids(cases, root=root),
-        kind="classes",
-        class_names=names,
-        notes=tuple(found.notes),
-    )
+        found.add(
+            Code.NO_IMAGES,
+            root,
+            "holds no image in any of its class folders",
+            expected="images in each of them",
+            fix=_ENDINGS,
+        )
+    named = with_ids(cases, root=root)
+    return Layout.of(named, found, root=root, kind="classes", class_names=names)
 
 
 def split_folders(root: Path) -> list[Place]:
@@ -151,19 +124,28 @@ def split_folders(root: Path) -> list[Place]:
 
 
 def images_by_stem(folder: Path, root: Path, found: Findings) -> dict[str, Path]:
-    """The images in a folder, by stem; stems that stand there twice are defects.
+    """The images in a folder, by stem; of a stem that stands there twice, the first.
 
     Args:
         folder: Folder to list, its subfolders not included.
         root: No image may be a link out of this folder.
         found: Collects doubled stems, links and files that are no images.
     """
-    files = image_files(folder, root, found)
-    same = Counter(stem_of(path).casefold() for path in files)
-    for path in files:
-        if same[stem_of(path).casefold()] > 1:
-            found.defect(path, "its stem stands there twice; keep one or rename.")
-    return {stem_of(path): path for path in files}
+    # Some file systems don't tell A.png from a.png: one would overwrite the other.
+    same = defaultdict(list)
+    for path in image_files(folder, root, found):
+        same[stem_of(path).casefold()].append(path)
+    for paths in same.values():
+        for path in paths if len(paths) > 1 else ():
+            others = ", ".join(item.name for item in paths if item != path)
+            found.add(
+                Code.DOUBLED_STEM,
+                path,
+                f"shares its stem with {others}",
+                expected="one file a stem, capital letters or not",
+                fix="Keep one of them, or rename.",
+            )
+    return {stem_of(paths[0]): paths[0] for paths in same.values()}
 
 
 def is_image(path: Path) -> bool:
@@ -184,14 +166,14 @@ def image_files(folder: Path, root: Path, found: Findings) -> list[Path]:
     if not folder.is_dir():
         return files
     if leaves(folder, root):
-        found.defect(folder, "is a link out of the data set; put the files there.")
+        _leads_out(folder, root, found)
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
         if path.is_dir() or not is_image(path):
             others.append(path)
         elif path.is_symlink() and leaves(path, root):
-            found.defect(path, "is a link out of the data set; put the file there.")
+            _leads_out(path, root, found)
         else:
             files.append(path)
     if others:
@@ -212,10 +194,12 @@ def named_in_order(
     if classes is None:
         return tuple(sorted(names))
     if names != set(classes):
-        found.defect(
+        found.add(
+            Code.CLASS_NAMES,
             where,
-            f"holds the classes {sorted(names)}, but data.classes names "
-            f"{list(classes)}. Name the same ones, in the order that you want.",
+            f"holds the classes {', '.join(sorted(names))}",
+            expected=f"those that data.classes names: {', '.join(classes)}",
+            fix="Name the same ones, in the order that you want.",
         )
     return classes
 
@@ -237,9 +221,14 @@ def _pairs(
     )
     for path, stems in zip((image_folder, *folders), (images, *masks), strict=True):
         if not stems:
-            found.defect(path, _no_image(path))
+            _no_image(path, found)
         elif images and path != image_folder:
             _unpaired(images, stems, path, found)
+    found.spare += [
+        image
+        for stem, image in images.items()
+        if not all(stem in stems for stems in masks)
+    ]
     return [
         Case(stem, image, tuple(stems[stem] for stems in masks), split=split)
         for stem, image in images.items()
@@ -247,16 +236,29 @@ def _pairs(
     ]
 
 
-def _no_image(folder: Path) -> str:
+def _leads_out(path: Path, root: Path, found: Findings) -> None:
+    """Write down a link out of the data set."""
+    found.add(
+        Code.OUTSIDE_ROOT,
+        path,
+        "is a link out of the data set",
+        expected=f"a place in {root}",
+        fix="Put there what it leads to.",
+    )
+
+
+def _no_image(folder: Path, found: Findings) -> None:
     """Say what a folder holds instead of images."""
-    if not folder.is_dir():
-        return (
-            "is missing: images/ and masks/ stand side by side, a mask for each image "
-            "with the same stem."
-        )
-    inner = ", ".join(_subfolders(folder))
-    instead = f", but the folders {inner}" if inner else ""
-    return f"holds no image{instead}. Images end in {' '.join(IMAGE_SUFFIXES)}."
+    if folder.is_dir():
+        inner = ", ".join(_subfolders(folder))
+        problem = f"holds no image{f', but the folders {inner}' if inner else ''}"
+        fix = _ENDINGS
+    else:
+        problem = "is missing"
+        fix = "images/ and masks/ stand side by side, with the same stems in both."
+    found.add(
+        Code.NO_IMAGES, folder, problem, expected="a folder of images or masks", fix=fix
+    )
 
 
 def _unpaired(
@@ -266,19 +268,33 @@ def _unpaired(
     missing = [path for stem, path in images.items() if stem not in masks]
     surplus = [path for stem, path in masks.items() if stem not in images]
     for path in missing:
-        found.defect(path, f"has no mask {stem_of(path)}.* in {folder}.")
+        found.add(
+            Code.MISSING_MASK,
+            path,
+            f"has no mask in {folder}",
+            expected=f"{stem_of(path)}.* there",
+            fix="Add the mask (an empty one if nothing is there), or take it out.",
+        )
     for path in surplus:
-        found.defect(path, f"belongs to no image: none has the stem {stem_of(path)}.")
+        found.add(
+            Code.SURPLUS_MASK,
+            path,
+            "belongs to no image",
+            expected=f"an image {stem_of(path)}.*",
+            fix="Add the image, or take the mask out.",
+        )
     endings = {
         stem_of(mask).removeprefix(stem_of(image))
         for image, mask in itertools.product(missing[:1], surplus)
         if stem_of(mask).startswith(stem_of(image))
     }
     if missing and len(missing) == len(surplus) and endings:
-        found.defect(
+        found.add(
+            Code.MASK_ENDING,
             folder,
-            f"its stems seem to end in {min(endings)!r}. Give masks the same stems as "
-            "images, or list the pairs in a CSV file and set data.manifest.",
+            f"holds stems that seem to end in {min(endings)!r}",
+            expected="the stems of the images",
+            fix="Rename the masks, or list the pairs in a CSV file: data.manifest.",
         )
 
 
@@ -301,14 +317,22 @@ def _plane_names(
     everywhere = set().union(*names.values())
     for folder, inner in names.items():
         for name in sorted(everywhere - set(inner)):
-            found.defect(folder / name, "is missing, but other splits have it.")
+            found.add(
+                Code.MISSING_CLASS,
+                folder / name,
+                "is missing",
+                expected="a folder for each class, in every split",
+                fix="Add it, with an empty mask where the class is absent.",
+            )
     if not everywhere and data.mask_kind == "auto":
         return None
     if not everywhere:
-        found.defect(
+        found.add(
+            Code.NO_IMAGES,
             listed[0] if listed else Path("masks"),
-            "holds no class folders, which data.mask_kind multilabel needs: "
-            "masks/CLASS/STEM.png, one mask of 0 and 1 for each class.",
+            "holds no class folders",
+            expected="a folder for each class, for data.mask_kind is multilabel",
+            fix="Store masks/CLASS/STEM.png, one mask of 0 and 1 for each class.",
         )
         return None
     where = listed[0]
@@ -346,7 +370,9 @@ def _not_this_layout(root: Path, wanted: str) -> str:
     for split in SPLIT_FOLDERS:
         inside += [f"{split}/{name}" for name in _subfolders(root / split)]
     tables = [path.name for path in sorted(root.glob("*.csv"))]
-    seen = f"the folders {', '.join(inside)}" if inside else "no folders"
+    files = [path.name for path in sorted(root.iterdir()) if path.is_file()]
+    alone = f"no folders, but {', '.join(files[:3])}" if files else "no folders"
+    seen = f"the folders {', '.join(inside)}" if inside else alone
     there = f" (there is {', '.join(tables)})" if tables else ""
     return (
         f"{root} holds {seen}. Allowed: {wanted}, either there or in train/, val/ (or "

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.config import ColumnsConfig, DataConfig, did_you_mean
+from segx.config import DataConfig
 from segx.data.case import (
     SPLIT_FOLDERS,
     Case,
@@ -16,16 +16,11 @@ from segx.data.case import (
     stem_of,
     with_ids,
 )
-from segx.data.defects import plural
-from segx.data.findings import name_findings, read_findings
-from segx.data.folders import (
-    Findings,
-    image_files,
-    is_image,
-    leaves,
-    split_folders,
-)
-from segx.data.table import Row, Table, read_table
+from segx.data.columns import Columns, match_columns
+from segx.data.defects import Code, Findings, plural
+from segx.data.folders import image_files, is_image, leaves, split_folders
+from segx.data.table import Row, read_table
+from segx.data.tags import name_tags, read_tags
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
 
@@ -48,54 +43,47 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
         task: Segmentation needs masks, classification needs labels; for both at once a
             row may leave one of them empty.
 
+    Returns:
+        The cases, with every row that can't be used as a finding.
+
     Raises:
-        DefectsError: With every row that can't be used.
         DataError: If the file can't be read as CSV or lacks a column.
     """
     manifest = _find(data)
     root = manifest.parent if data.root is None else data.root
     table = read_table(manifest, column=data.columns.image)
-    columns = _columns(table, data, task=task, manifest=manifest)
-    found = Findings(defects=list(table.defects))
+    columns = match_columns(table, data, task=task, manifest=manifest)
+    found = Findings(list(table.findings))
     places = _Places.of(root, manifest.parent, found)
     entries = [
         _entry(row, data.columns.image, columns, places, _At(manifest, row.line, found))
         for row in table.rows
     ]
-    usable = [entry for entry in entries if entry is not None]
-    _check_together(usable, manifest, found)
+    usable = _each_once([entry for entry in entries if entry is not None])
+    _check_splits(usable, manifest, found)
     classes = data.classes if task == "classification" else None
     words = {entry.label for entry in usable if entry.label is not None}
     numbers = _number(words, classes, manifest, found)
     names = (classes or tuple(numbers)) if words else None
     if not table.rows:
-        found.defect(manifest, "lists no image.")
-    found.refuse_if_any(root)
-    return Layout(
+        found.add(
+            Code.NO_IMAGES,
+            manifest,
+            "lists no image",
+            expected="a line for each image",
+            fix="Fill it in, or take another file.",
+        )
+    whole = [entry for entry in usable if columns.fit(entry.masks)]
+    found.spare += [entry.image for entry in usable if entry not in whole]
+    return Layout.of(
+        with_ids((entry.case(numbers) for entry in whole), root=root),
+        found,
         root=root,
-        cases=with_ids((entry.case(numbers) for entry in usable), root=root),
         kind="manifest",
-        class_names=name_findings(columns.findings, classes) or names,
-        class_kind="multilabel" if columns.findings else "multiclass",
+        class_names=name_tags(columns.tags, classes) or names,
+        class_kind="multilabel" if columns.tags else "multiclass",
         plane_names=columns.planes,
-        notes=tuple(found.notes),
     )
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns to read; nothing where the manifest has none."""
-
-    masks: tuple[str | None, ...]
-    """No mask, one a column; ``None`` stands for the image's stem in masks/."""
-    planes: tuple[str, ...] | None
-    label: str | None
-    patient: str | None
-    split: str | None
-    findings: tuple[str, ...]
-    """A column of 0 and 1 for each class, where an image may be of several."""
-    may_lack: bool
-    """Whether a row may go without mask or without label."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +94,9 @@ class _At:
     line: int
     found: Findings
 
-    def defect(self, problem: str) -> None:
-        self.found.defect(self.manifest, f"line {self.line}: {problem}")
+    def add(self, code: Code, found: str, *, expected: str, fix: str) -> None:
+        place = f"line {self.line} {found}"
+        self.found.add(code, self.manifest, place, expected=expected, fix=fix)
 
 
 @dataclass(frozen=True)
@@ -120,7 +109,7 @@ class _Entry:
     label: str | None
     patient: str | None
     split: SplitName | None
-    findings: tuple[int, ...] | None
+    tags: tuple[int, ...] | None
 
     def case(self, numbers: Mapping[str, int]) -> Case:
         """The case of this row; `numbers` tells the index of each label."""
@@ -131,7 +120,7 @@ class _Entry:
             label=None if self.label is None else numbers[self.label],
             patient=self.patient,
             split=self.split,
-            findings=self.findings,
+            tags=self.tags,
         )
 
 
@@ -187,25 +176,36 @@ class _Places:
         self, found: Sequence[Path], text: str, at: _At, *, folder: str
     ) -> Path | None:
         """The one file found; none, several, a link outside or no image are refused."""
-        if len(found) != 1:
-            several = ", ".join(str(path) for path in found)
-            at.defect(
-                f"{text!r} may be any of {several}; give the path."
-                if several
-                else f"{text!r} is neither a path below {self.root} nor the name of a "
-                f"file in {folder}."
+        if not found:
+            at.add(
+                Code.MISSING_FILE,
+                f"names {text!r}, which is not there",
+                expected=f"a path below {self.root}, or the name of a file in {folder}",
+                fix="Correct the line, or add the file.",
             )
-            return None
-        path = found[0]
-        if leaves(path, self.root):
-            at.defect(
-                f"{text!r} leads out of {self.root}. Set data.root to a folder that "
-                "holds all files."
+        elif len(found) > 1:
+            at.add(
+                Code.AMBIGUOUS_FILE,
+                f"names {text!r}: {' or '.join(str(path) for path in found)}",
+                expected="a text that fits one file",
+                fix="Give the path.",
             )
-        elif not is_image(path):
-            at.defect(f"{text!r} is no image: they end in {' '.join(IMAGE_SUFFIXES)}.")
+        elif leaves(found[0], self.root):
+            at.add(
+                Code.OUTSIDE_ROOT,
+                f"names {text!r}, which leads out of the data set",
+                expected=f"a place in {self.root}",
+                fix="Set data.root to a folder that holds all files.",
+            )
+        elif not is_image(found[0]):
+            at.add(
+                Code.NOT_AN_IMAGE,
+                f"names {text!r}, which is no image",
+                expected=f"one of {' '.join(IMAGE_SUFFIXES)}",
+                fix="Name an image, or take the line out.",
+            )
         else:
-            return path
+            return found[0]
         return None
 
 
@@ -231,98 +231,37 @@ def _find(data: DataConfig) -> Path:
     )
 
 
-def _columns(table: Table, data: DataConfig, *, task: Task, manifest: Path) -> _Columns:
-    """Match the config's column names with the header.
-
-    A column that the config names itself must be there; one that goes by its default
-    name may be missing, unless the task can't do without.
-    """
-    given = data.columns
-
-    def column(key: str, name: str, *, needed: bool = False) -> str | None:
-        if name in table.header:
-            return name
-        if needed or name != ColumnsConfig.model_fields[key].default:
-            raise DataError(
-                f"{manifest} has no column {name!r}; its columns are "
-                f"{', '.join(table.header)}. {did_you_mean(name, table.header)} Set "
-                f"data.columns.{key}."
-            )
-        return None
-
-    named = given.mask
-    masks: tuple[str | None, ...] = ()
-    planes = None
-    if task != "classification" and isinstance(named, str):
-        masks = (column("mask", named),)
-    elif task != "classification":
-        masks = tuple(column("mask", name, needed=True) for name in named)
-        planes = data.classes or tuple(named)
-    _check_kind(data, masks, planes)
-    several = () if isinstance(given.label, str) else given.label
-    for name in several:
-        column("label", name, needed=True)
-    return _Columns(
-        masks=masks,
-        planes=planes,
-        label=column("label", given.label, needed=task != "segmentation")
-        if isinstance(given.label, str)
-        else None,
-        patient=column("patient", given.patient),
-        split=column("split", given.split),
-        findings=several,
-        may_lack=task == "multitask",
-    )
-
-
-def _check_kind(
-    data: DataConfig, masks: Sequence[str | None], planes: Sequence[str] | None
-) -> None:
-    """Several mask columns are a multilabel mask, one is any other."""
-    several = planes is not None
-    if masks and data.mask_kind not in {
-        "auto",
-        *(["multilabel"] if several else ["binary", "multiclass"]),
-    }:
-        raise DataError(
-            f"data.mask_kind is {data.mask_kind}, but data.columns.mask is "
-            f"{data.columns.mask!r}. Multilabel masks need a list with a column for "
-            "each class, other masks need one column."
-        )
-    if planes is not None and len(planes) != len(masks):
-        raise DataError(
-            f"data.classes names {len(planes)} classes and data.columns.mask "
-            f"{len(masks)} columns. Name one class for each column."
-        )
-
-
 def _entry(
-    row: Row, image_column: str, columns: _Columns, places: _Places, at: _At
+    row: Row, image_column: str, columns: Columns, places: _Places, at: _At
 ) -> _Entry | None:
     """Find the files of one row; what is wrong with it is written down."""
     split_text = row.get(columns.split)
     split = SPLIT_FOLDERS.get(split_text.lower()) if split_text else None
     if split_text and split is None:
-        at.defect(
-            f"{split_text!r} is no split. Allowed: {', '.join(SPLIT_FOLDERS)}, or "
-            "nothing in every row."
+        at.add(
+            Code.MANIFEST_ROW,
+            f"gives the split {split_text!r}",
+            expected=f"{', '.join(SPLIT_FOLDERS)}, or nothing in every line",
+            fix="Correct it.",
         )
-    label = row.get(columns.label)
-    findings = read_findings(
-        row, columns.findings, needed=not columns.may_lack, on_defect=at.defect
-    )
-    if columns.label and label is None and not columns.may_lack:
-        at.defect(f"the column {columns.label!r} is empty.")
+    label, tags = row.get(columns.label), _tags(row, columns, at)
+    if columns.labels and label is None and tags is None and not columns.may_lack:
+        _empty(columns.labels, at)
     text = row.get(image_column)
     if text is None:
-        at.defect(f"the column {image_column!r} is empty.")
+        _empty((image_column,), at)
         return None
     image = places.image(text, split, at)
     if image is None:
         return None
     masks = _masks(row, columns, image, places, at)
-    if columns.may_lack and not masks and label is None and findings is None:
-        at.defect("it has neither a mask nor a label: leave the row out.")
+    if columns.may_lack and not masks and label is None and tags is None:
+        at.add(
+            Code.MANIFEST_ROW,
+            "has neither a mask nor a label",
+            expected="one of them, or both",
+            fix="Fill it in, or take the line out.",
+        )
     return _Entry(
         at=at,
         image=image,
@@ -330,12 +269,12 @@ def _entry(
         label=label,
         patient=row.get(columns.patient),
         split=split,
-        findings=findings,
+        tags=tags,
     )
 
 
 def _masks(
-    row: Row, columns: _Columns, image: Path, places: _Places, at: _At
+    row: Row, columns: Columns, image: Path, places: _Places, at: _At
 ) -> tuple[Path, ...]:
     """The masks of one row: none where they may all be missing."""
     cells = {
@@ -347,25 +286,62 @@ def _masks(
     masks = []
     for name, cell in cells.items():
         if cell is None:
-            at.defect(f"the column {name!r} is empty.")
+            _empty((name or "",), at)
         elif (mask := places.mask(cell, image, at)) is not None:
             masks.append(mask)
     return tuple(masks)
 
 
-def _check_together(entries: Sequence[_Entry], manifest: Path, found: Findings) -> None:
-    """Refuse an image listed twice, and splits given for some rows only."""
-    first: dict[Path, int] = {}
+def _tags(row: Row, columns: Columns, at: _At) -> tuple[int, ...] | None:
+    """What one row says of each class, where an image may be of several."""
+
+    def unclear(column: str, text: str) -> None:
+        at.add(
+            Code.MANIFEST_ROW,
+            f"has {text!r} in the column {column!r}",
+            expected="1, 0, or nothing where it is unknown",
+            fix="Correct it.",
+        )
+
+    return read_tags(row, columns.tags, on_unclear=unclear)
+
+
+def _empty(columns: Sequence[str], at: _At) -> None:
+    """Write down a cell, or a row of them, that must be filled."""
+    at.add(
+        Code.MANIFEST_ROW,
+        f"has nothing in the column {' or '.join(map(repr, columns))}",
+        expected="a text in every line",
+        fix="Fill it in.",
+    )
+
+
+def _each_once(entries: Sequence[_Entry]) -> list[_Entry]:
+    """The entries whose image stands in no line before."""
+    first: dict[Path, _Entry] = {}
     for entry in entries:
-        line = first.setdefault(entry.image.resolve(), entry.at.line)
-        if line != entry.at.line:
-            entry.at.defect(f"{entry.image} stands in line {line} already.")
+        other = first.setdefault(entry.image.resolve(), entry)
+        if other is not entry:
+            entry.at.add(
+                Code.LISTED_TWICE,
+                f"names {entry.image}, as does line {other.at.line}",
+                expected="each image once",
+                fix="Take one of the lines out.",
+            )
+    return list(first.values())
+
+
+def _check_splits(entries: Sequence[_Entry], manifest: Path, found: Findings) -> None:
+    """A split is given in every line, or in none."""
     bare = [entry.at.line for entry in entries if entry.split is None]
     if bare and len(bare) < len(entries):
-        found.defect(
+        found.add(
+            Code.MANIFEST_ROW,
             manifest,
-            f"gives a split for some rows and none for {plural(len(bare), 'row')}, the "
-            f"first in line {bare[0]}. Fill in all of them, or none.",
+            f"gives a split for some lines and none for {plural(len(bare), 'line')}, "
+            f"the first of them line {bare[0]}",
+            expected="a split in every line, or in none",
+            fix="Fill in all of them, or none.",
         )
 
 
@@ -384,9 +360,11 @@ def _number(
     ids = [str(index) for index in range(len(classes))]
     if words <= set(ids):
         return {word: int(word) for word in ids}
-    found.defect(
+    found.add(
+        Code.CLASS_NAMES,
         manifest,
-        f"has the labels {ordered}, but data.classes names {list(classes)}. Name them "
-        f"as they stand there, or number them 0 to {len(classes) - 1}.",
+        f"has the labels {', '.join(ordered)}",
+        expected=f"those that data.classes names: {', '.join(classes)}",
+        fix=f"Name them as they stand there, or number them 0 to {len(classes) - 1}.",
     )
     return dict.fromkeys(words, 0)

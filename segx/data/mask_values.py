@@ -11,7 +11,15 @@ from segx.config import DataConfig
 from segx.errors import DataError
 from segx.labels import Labels
 
-__all__ = ["MOST_STORED", "MOST_UNNAMED", "FoundValue", "MaskValues", "explain_values"]
+__all__ = [
+    "MOST_STORED",
+    "MOST_UNNAMED",
+    "FoundValue",
+    "MaskValues",
+    "UnclearValuesError",
+    "explain_values",
+    "is_blurred",
+]
 
 MOST_STORED = 65535
 """Largest stored value that is counted."""
@@ -72,6 +80,19 @@ class MaskValues:
         return ids.astype(np.uint8)
 
 
+class UnclearValuesError(DataError):
+    """Masks whose values can't be told what they mean.
+
+    Args:
+        found: What the masks do, as the rest of a sentence.
+        fix: What to do, as whole sentences.
+    """
+
+    def __init__(self, found: str, fix: str = "") -> None:
+        super().__init__(f"Masks {found}. {fix}")
+        self.found, self.fix = found, fix
+
+
 def explain_values(
     found: Mapping[int, FoundValue],
     data: DataConfig,
@@ -96,7 +117,7 @@ def explain_values(
         planes: Names of a multilabel mask's planes, which hold 0 and another value.
 
     Raises:
-        DataError: With the values found and what to do.
+        UnclearValuesError: With the values found and what to do.
 
     Examples:
         >>> seen = FoundValue(pixels=9, files=1, example=Path("a.png"))
@@ -116,11 +137,32 @@ def explain_values(
     if ignored is None:
         return MaskValues(labels, ids)
     if ignored in ids.values() and ignored not in ids:
-        raise DataError(
-            f"data.ignore_index is {ignored}, which is also the id of a class: "
-            f"{_mapping(ids)}. Store ignored pixels as 255."
+        raise UnclearValuesError(
+            f"hold {ignored}, which is data.ignore_index and also the id of a class: "
+            f"{_mapping(ids)}",
+            fix="Store ignored pixels as 255.",
         )
     return MaskValues(labels, {**ids, ignored: ignored})
+
+
+def is_blurred(pixels: Mapping[int, int]) -> bool:
+    """Whether values look like a few ids with blurred edges between them.
+
+    So they do if there are at least 8 of them, at most half of which are common.
+
+    Examples:
+        >>> is_blurred({0: 9000, 255: 900, **dict.fromkeys(range(20, 220, 20), 10)})
+        True
+        >>> is_blurred({0: 9000, 1: 500, 2: 500})
+        False
+    """
+    return len(pixels) >= 8 and 2 * len(_common(pixels)) <= len(pixels)
+
+
+def _common(pixels: Mapping[int, int]) -> list[int]:
+    """Values that more than a hundredth of the pixels hold."""
+    total = sum(pixels.values())
+    return [value for value, count in pixels.items() if count > 0.01 * total]
 
 
 def _class_ids(
@@ -128,9 +170,9 @@ def _class_ids(
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """Ids of the values of a mask of classes, and the names of the classes."""
     if len(values) < 2:
-        raise DataError(
-            f"All masks hold one value only: {_listed(values, found)}. There is "
-            "nothing to learn: at least one mask needs foreground."
+        raise UnclearValuesError(
+            f"hold one value only, all of them: {_listed(values, found)}",
+            fix="There is nothing to learn: at least one mask needs foreground.",
         )
     if data.classes is None:
         ids = _unnamed_ids(values, data.ignore_index, found)
@@ -140,9 +182,10 @@ def _class_ids(
         names = data.classes
         ids = _named_ids(values, names, found)
     if data.mask_kind == "binary" and len(names) > 2:
-        raise DataError(
-            f"data.mask_kind is binary, but masks hold {_listed(values, found)}, which "
-            f"are {len(names)} classes. Set data.mask_kind to multiclass or auto."
+        raise UnclearValuesError(
+            f"hold {_listed(values, found)}, which are {len(names)} classes, but "
+            "data.mask_kind is binary",
+            fix="Set data.mask_kind to multiclass or auto.",
         )
     return ids, names
 
@@ -158,17 +201,17 @@ def _unnamed_ids(
     if len(values) == 2 and values[0] == 0:
         return {0: 0, largest: 1}
     if not gaps:
-        raise DataError(
-            f"Masks hold {_listed(values, found)}: too many for classes without names. "
-            "If they number objects (instances), store a class for each pixel instead; "
-            f"if they are {largest + 1} classes, name all of them in data.classes. "
-            f"{_edges(values, found)}"
+        raise UnclearValuesError(
+            f"hold {_listed(values, found)}: too many for classes without names",
+            fix="If they number objects (instances), store a class for each pixel "
+            f"instead; if they are {largest + 1} classes, name all of them in "
+            f"data.classes.{_edges(values, found)}",
         )
-    raise DataError(
-        f"Masks hold {_listed(values, found)}, which are not 0, 1, 2 … without a gap. "
-        f"If each value is a class, name {len(values)} classes in data.classes, in "
+    raise UnclearValuesError(
+        f"hold {_listed(values, found)}, which are not 0, 1, 2 … without a gap",
+        fix=f"If each value is a class, name {len(values)} classes in data.classes, in "
         f"the order of the values; if the values are ids, name all {largest + 1}, the "
-        f"unused ones too. {_edges(values, found)}"
+        f"unused ones too.{_edges(values, found)}",
     )
 
 
@@ -180,10 +223,11 @@ def _named_ids(
         return {value: value for value in range(len(names))}
     if len(values) == len(names):
         return {value: index for index, value in enumerate(values)}
-    raise DataError(
-        f"Masks hold {_listed(values, found)}, but data.classes names {len(names)}: "
-        f"{', '.join(names)}. Name {len(values)} classes, in the order of the values, "
-        f"background included. {_edges(values, found)}"
+    raise UnclearValuesError(
+        f"hold {_listed(values, found)}, but data.classes names {len(names)}: "
+        f"{', '.join(names)}",
+        fix=f"Name {len(values)} classes, in the order of the values, background "
+        f"included.{_edges(values, found)}",
     )
 
 
@@ -193,10 +237,10 @@ def _foreground_ids(
     """Ids of the values in the planes of a multilabel mask."""
     foreground = [value for value in values if value != 0]
     if len(foreground) != 1:
-        raise DataError(
-            f"The masks of the classes hold {_listed(values, found)}. A multilabel "
-            "mask is one file for each class, with 0 and one other value, the same in "
-            f"all. {_edges(values, found)}"
+        raise UnclearValuesError(
+            f"hold {_listed(values, found)}, but are multilabel",
+            fix="Store one file for each class, with 0 and one other value, the same "
+            f"in all.{_edges(values, found)}",
         )
     return {0: 0, foreground[0]: 1}
 
@@ -224,14 +268,13 @@ def _listed(values: list[int], found: Mapping[int, FoundValue]) -> str:
 
 def _edges(values: list[int], found: Mapping[int, FoundValue]) -> str:
     """A hint, where most values look like blurred edges between a few."""
-    total = sum(found[value].pixels for value in values)
-    common = [value for value in values if found[value].pixels > 0.01 * total]
-    if len(values) < 8 or len(common) > len(values) / 2:
+    pixels = {value: found[value].pixels for value in values}
+    if not is_blurred(pixels):
         return ""
     return (
-        f"Only {', '.join(map(str, common))} are common: the rest looks like edges "
-        "that were blurred by scaling or by JPEG. Save masks as PNG, scaled without "
-        "interpolation."
+        f" Only {', '.join(map(str, _common(pixels)))} are common: the rest looks like "
+        "edges that were blurred by scaling or by JPEG. Save masks as PNG, scaled "
+        "without interpolation."
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from segx.geometry import Extent
 
-__all__ = ["SMALL_PLANE_PX", "enlarged", "limited_crop", "padded_pixels"]
+__all__ = ["SMALL_PLANE_PX", "enlarged", "limited_crop", "padded_pixels", "scaled"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +36,7 @@ def enlarged(planes: Sequence[Extent]) -> Extent | None:
     factor = SMALL_PLANE_PX / max(median.rows, median.cols)
     if factor <= 1:
         return None
-    larger = Extent(
-        max(1, round(median.rows * factor / _MULTIPLE)) * _MULTIPLE,
-        max(1, round(median.cols * factor / _MULTIPLE)) * _MULTIPLE,
-    )
+    larger = scaled(median, factor)
     logger.info(
         "Half of the planes have no more than %s px: all are resized to %s px "
         "(data.resize); masks keep their own size.",
@@ -47,6 +44,19 @@ def enlarged(planes: Sequence[Extent]) -> Extent | None:
         larger,
     )
     return larger
+
+
+def scaled(extent: Extent, factor: float) -> Extent:
+    """A multiple of a size, each side rounded to what a network can halve five times.
+
+    Examples:
+        >>> scaled(Extent(51, 35), 2.5)
+        Extent(rows=128, cols=96)
+    """
+    return Extent(
+        max(1, round(extent.rows * factor / _MULTIPLE)) * _MULTIPLE,
+        max(1, round(extent.cols * factor / _MULTIPLE)) * _MULTIPLE,
+    )
 
 
 def limited_crop(crop: Extent, planes: Sequence[Extent], *, batch_size: int) -> Extent:

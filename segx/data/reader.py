@@ -11,7 +11,13 @@ from segx.data.case import Case
 from segx.data.mask_values import MaskValues
 from segx.errors import DataError
 from segx.geometry import Extent
-from segx.scans import match_channels, open_scan, resize_image, resize_mask
+from segx.scans import (
+    match_channels,
+    open_channels,
+    open_scan,
+    resize_image,
+    resize_mask,
+)
 
 __all__ = ["CaseReader"]
 
@@ -46,7 +52,7 @@ class CaseReader:
         Raises:
             ScanError: If the file can't be read.
         """
-        with open_scan(case.image, axis=self.axis) as scan:
+        with open_channels(case.images, axis=self.axis) as scan:
             planes = [
                 self._image_plane(scan.read_all(plane=plane), case.image)
                 for plane in range(scan.planes)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.data.defects import Defect
+from segx.data.defects import Code, Finding, plural
 from segx.errors import DataError
 
 __all__ = ["Row", "Table", "read_table"]
@@ -25,11 +25,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A header, its rows, and the lines that do not fit the header."""
+    """A header, its rows, and a finding for each line that does not fit the header."""
 
     header: tuple[str, ...]
     rows: tuple[Row, ...]
-    defects: tuple[Defect, ...]
+    findings: tuple[Finding, ...]
 
 
 def read_table(path: Path, *, column: str) -> Table:
@@ -62,7 +62,7 @@ def read_table(path: Path, *, column: str) -> Table:
         )
     if len(set(header)) != len(header):
         raise DataError(f"{path} has a column twice: {', '.join(header)}.")
-    rows, defects = [], []
+    rows, findings = [], []
     try:
         reader = csv.reader(lines[1:], delimiter=separator, strict=True)
         for cells in reader:
@@ -71,9 +71,16 @@ def read_table(path: Path, *, column: str) -> Table:
                 texts = (cell.strip() for cell in cells)
                 rows.append(Row(line, dict(zip(header, texts, strict=True))))
             elif any(cells):
-                problem = f"line {line} has {len(cells)} cells, but the header "
-                defects.append(Defect(path, f"{problem}{len(header)}."))
+                findings.append(
+                    Finding(
+                        Code.MANIFEST_ROW,
+                        path,
+                        found=f"line {line} has {plural(len(cells), 'cell')}",
+                        expected=f"{len(header)}, as in the header",
+                        fix="Put texts that hold a separator in quotes.",
+                    )
+                )
     except csv.Error as error:
         raise DataError(f"{path} can't be read as CSV: {error}.") from error
     filled = tuple(row for row in rows if any(row.cells.values()))
-    return Table(header, filled, tuple(defects))
+    return Table(header, filled, tuple(findings))

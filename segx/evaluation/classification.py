@@ -1,46 +1,54 @@
 """One row a classified case, and the scores over all of them."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segx.errors import DataError
-from segx.evaluation.records import (
-    Json,
-    number_or_null,
-    read_table,
-    write_json,
-    write_table,
-)
+from segx.evaluation.bootstrap import Estimate, Resampling, mean_of_defined
+from segx.evaluation.confusion import Confusion
+from segx.evaluation.provenance import Provenance
+from segx.metrics.calibration import BINS, Reliability, reliability
 from segx.metrics.classification import (
-    BINS,
-    ClassificationScores,
-    ClassScores,
-    class_scores,
-    classification_scores,
+    SCORES,
+    THRESHOLD,
+    decisions,
+    known_matrix,
+    score_draws,
+    truth_matrix,
 )
+from segx.metrics.ranking import Roc, roc
 
 __all__ = [
     "CLASSIFICATION_POLICY",
+    "HEADLINES",
+    "ClassEstimates",
     "ClassificationSummary",
     "ClassifiedCase",
-    "read_classified",
+    "OperatingPoint",
+    "ScoreEstimates",
+    "ScoredCases",
+    "Thresholds",
+    "choose_thresholds",
     "summarise_classified",
-    "write_classification_summary",
-    "write_classified",
 ]
 
 CLASSIFICATION_POLICY = (
-    "Each class against the rest, over all cases; the headline is the plain mean over "
-    "classes, undefined ones left out. balanced_accuracy is the mean sensitivity of "
-    f"the most probable class; brier is in 0 … 1; ece has {BINS} equal bins."
+    "Each class against the rest, over all cases, or over those where the class is "
+    "known; the headline is the plain mean over classes, undefined ones left out. "
+    "balanced_accuracy is the mean sensitivity of the most probable class; where a "
+    "case may have several classes, the mean of sensitivity and specificity at each "
+    f"class's threshold ({THRESHOLD:g} where none was chosen). brier is in 0 … 1; ece "
+    f"has {BINS} equal bins. Intervals: 95 %, patients drawn anew 2000 times. "
+    "Thresholds are chosen on validation cases only."
 )
 """What the numbers mean; written and printed beside them."""
 
-_COLUMNS = ("case", "patient", "truth", "predicted")
-_PREFIX = "p_"
+HEADLINES = ("auroc", "average_precision", "balanced_accuracy", "brier", "ece")
+"""The fields of `ScoreEstimates`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +58,92 @@ class ClassifiedCase:
     Args:
         case: Name of the case.
         patient: Whom it is of; None if unknown.
-        truth: Id of the true class.
+        truth: Id of the true class; where a case may have several, 0 or 1 for each,
+            `UNKNOWN` where nobody has told.
         probabilities: One a class, in [0, 1].
     """
 
     case: str
     patient: str | None
-    truth: int
+    truth: int | tuple[int, ...]
     probabilities: tuple[float, ...]
+
+    @property
+    def cluster(self) -> str:
+        """What cases of one patient share; a case of an unknown one is its own."""
+        if self.patient is None:
+            return f"case {self.case}"
+        return f"patient {self.patient}"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Least probability that is decided to be a class, chosen on other cases.
+
+    Args:
+        values: One a class.
+        chosen_on: The cases that they were chosen on, such as ``val``.
+    """
+
+    values: tuple[float, ...]
+    chosen_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """What a class's threshold gives.
+
+    Args:
+        threshold: Least probability that is decided to be the class.
+        sensitivity: Share of the class's cases at or above it.
+        specificity: Share of the other cases below it.
+    """
+
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ClassEstimates:
+    """One class against the rest; see `ClassScores`.
+
+    Args:
+        name: Name of the class.
+        n: Number of cases that truly are of the class.
+        auroc: Area under the ROC curve.
+        average_precision: Area under the steps of precision over sensitivity.
+        sensitivity: Share of the class's cases that were decided to be of it.
+        specificity: Share of the other cases that were decided not to be of it.
+        brier: Mean squared error of the probability.
+        ece: Expected calibration error.
+        reliability: Probability against frequency.
+        roc: The ROC curve; None where cases can't tell.
+        at_threshold: What the chosen threshold gives; None where none was chosen.
+    """
+
+    name: str
+    n: int
+    auroc: Estimate
+    average_precision: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+    brier: Estimate
+    ece: Estimate
+    reliability: Reliability
+    roc: Roc | None
+    at_threshold: OperatingPoint | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreEstimates:
+    """Means over the classes; see `ClassificationScores`."""
+
+    auroc: Estimate
+    average_precision: Estimate
+    balanced_accuracy: Estimate
+    brier: Estimate
+    ece: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,101 +152,199 @@ class ClassificationSummary:
 
     Args:
         scores: Means over the classes: the headline.
-        classes: Scores of each class against the rest, by name.
+        classes: Scores of each class against the rest.
         n_cases: Number of cases.
         n_patients: Number of patients; a case of an unknown one counts as its own.
-        policy: What the numbers mean.
+        confusion: Cases by true and most probable class; None where a case may have
+            several classes.
+        thresholds_from: The cases that thresholds were chosen on; None if none were.
+        provenance: How the numbers came about; None where that is not known.
     """
 
-    scores: ClassificationScores
-    classes: dict[str, ClassScores]
+    scores: ScoreEstimates
+    classes: tuple[ClassEstimates, ...]
     n_cases: int
     n_patients: int
-    policy: str = CLASSIFICATION_POLICY
-
-
-def write_classified(
-    path: Path, cases: Iterable[ClassifiedCase], *, class_names: Sequence[str]
-) -> None:
-    """Write cases.csv of a classification: names, truth, decision, probabilities."""
-    lines = (
-        (
-            case.case,
-            case.patient,
-            class_names[case.truth],
-            class_names[int(np.argmax(case.probabilities))],
-            *case.probabilities,
-        )
-        for case in cases
-    )
-    write_table(path, (*_COLUMNS, *(_PREFIX + name for name in class_names)), lines)
-
-
-def read_classified(path: Path) -> tuple[tuple[str, ...], list[ClassifiedCase]]:
-    """Read cases.csv of a classification: the class names and the cases.
-
-    Raises:
-        DataError: If the file can't be read, or a cell holds what can't be there.
-    """
-    lines = read_table(path, _COLUMNS)
-    columns = [
-        column for column in (lines[0] if lines else ()) if column.startswith(_PREFIX)
-    ]
-    names = tuple(column.removeprefix(_PREFIX) for column in columns)
-    cases = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            truth = names.index(line["truth"])
-            probabilities = tuple(float(line[column]) for column in columns)
-        except ValueError as error:
-            raise DataError(
-                f"{path}, row {number}: {error}. The truth must be one of "
-                f"{list(names)}, the probabilities numbers."
-            ) from error
-        cases.append(
-            ClassifiedCase(line["case"], line["patient"] or None, truth, probabilities)
-        )
-    return names, cases
+    confusion: Confusion | None
+    thresholds_from: str | None = None
+    provenance: Provenance | None = None
 
 
 def summarise_classified(
-    cases: Sequence[ClassifiedCase], *, class_names: Sequence[str]
+    cases: Sequence[ClassifiedCase],
+    *,
+    class_names: Sequence[str],
+    thresholds: Thresholds | None = None,
+    provenance: Provenance | None = None,
 ) -> ClassificationSummary:
-    """Score all cases.
+    """Score all cases; their order changes nothing.
+
+    Args:
+        cases: What was predicted.
+        class_names: In the order of the probabilities.
+        thresholds: Chosen on other cases than these.
+        provenance: See `ClassificationSummary`.
 
     Raises:
-        DataError: If there is no case, or a case has not one probability a class.
+        DataError: If there is no case, a case has not one probability a class, or is
+            there twice.
     """
+    found = ScoredCases(cases, class_names=class_names, thresholds=thresholds)
+    names = tuple(class_names)
+    return ClassificationSummary(
+        scores=ScoreEstimates(*(found.headline(name) for name in HEADLINES)),
+        classes=tuple(
+            found.of_class(index, name, thresholds) for index, name in enumerate(names)
+        ),
+        n_cases=len(cases),
+        n_patients=found.resampling.n_patients,
+        confusion=None
+        if found.may_be_several
+        else Confusion.of_ids(names, found.truth, found.decided.argmax(axis=1)),
+        thresholds_from=thresholds.chosen_on if thresholds else None,
+        provenance=provenance,
+    )
+
+
+def choose_thresholds(
+    cases: Sequence[ClassifiedCase], *, class_names: Sequence[str], chosen_on: str
+) -> Thresholds:
+    """The thresholds with the largest sum of sensitivity and specificity.
+
+    Args:
+        cases: Cases that no other number is made of.
+        class_names: In the order of the probabilities.
+        chosen_on: What to call these cases.
+
+    Returns:
+        `THRESHOLD` for a class that all or none of the cases are of.
+
+    References:
+        Youden 1950, doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
+    """
+    _check(cases, class_names)
+    truth = np.array([case.truth for case in cases])
+    probabilities = np.array([case.probabilities for case in cases])
+    real = truth_matrix(truth, probabilities)
+    known = known_matrix(truth, probabilities)
+    values = []
+    for is_real, scored, is_known in zip(real.T, probabilities.T, known.T, strict=True):
+        curve = roc(is_real[is_known], scored[is_known])
+        if curve is None:
+            values.append(THRESHOLD)
+            continue
+        gain = np.subtract(curve.sensitivity, curve.false_positive_rate)[1:]
+        values.append(curve.threshold[1 + int(gain.argmax())])
+    return Thresholds(tuple(values), chosen_on)
+
+
+class ScoredCases:
+    """Cases sorted by name, with their scores in each draw of patients.
+
+    Args:
+        cases: What was predicted.
+        class_names: In the order of the probabilities.
+        thresholds: See `summarise_classified`.
+
+    Raises:
+        DataError: See `summarise_classified`.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[ClassifiedCase],
+        *,
+        class_names: Sequence[str],
+        thresholds: Thresholds | None = None,
+    ) -> None:
+        _check(cases, class_names)
+        cases = sorted(cases, key=lambda case: case.case)
+        self.truth = np.array([case.truth for case in cases])
+        self.probabilities = np.array([case.probabilities for case in cases])
+        self.real = truth_matrix(self.truth, self.probabilities)
+        self.known = known_matrix(self.truth, self.probabilities)
+        self.may_be_several = self.truth.ndim == 2
+        self.decided = decisions(self.truth, self.probabilities)
+        if thresholds is not None and self.may_be_several:
+            self.decided = self.probabilities >= np.array(thresholds.values)
+        self.resampling = Resampling([case.cluster for case in cases])
+        # Scores of each class, (classes, scores), and of the draws, (draws, …).
+        self._values, self._draws = self.resampling.statistic(self._scores)
+
+    def headline(self, name: str) -> Estimate:
+        """One of `HEADLINES`, with its interval."""
+        value, draws = self.headline_draws(name)
+        counted: NDArray[np.bool_] = self.known.any(axis=1)
+        return self.resampling.estimate(value, draws, counted=counted)
+
+    def headline_draws(self, name: str) -> tuple[float, NDArray[np.float64]]:
+        """One of `HEADLINES`: of all cases, and of each draw of patients."""
+        parts = [name]
+        if name == "balanced_accuracy":
+            both = ["sensitivity", "specificity"]
+            parts = both if self.may_be_several else both[:1]
+        columns = [SCORES.index(part) for part in parts]
+        draws = self._draws[:, :, columns]
+        return (
+            float(mean_of_defined(self._values[:, columns].ravel())),
+            mean_of_defined(draws.reshape(len(draws), -1)),
+        )
+
+    def of_class(
+        self, index: int, name: str, thresholds: Thresholds | None
+    ) -> ClassEstimates:
+        """One class against the rest."""
+        real, scored = self.real[:, index], self.probabilities[:, index]
+        known = self.known[:, index]
+        counted = {"sensitivity": real, "specificity": known & ~real}
+        estimates = {
+            score: self.resampling.estimate(
+                float(self._values[index, column]),
+                self._draws[:, index, column],
+                counted=counted.get(score, known),
+            )
+            for column, score in enumerate(SCORES)
+        }
+        return ClassEstimates(
+            name=name,
+            n=int(np.count_nonzero(real)),
+            **estimates,
+            reliability=reliability(real[known], scored[known]),
+            roc=roc(real[known], scored[known]),
+            at_threshold=None
+            if thresholds is None
+            else self._at(thresholds.values[index], index),
+        )
+
+    def _scores(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        return score_draws(
+            self.real,
+            self.probabilities,
+            decided=self.decided,
+            known=self.known,
+            weights=weights,
+        )
+
+    def _at(self, threshold: float, index: int) -> OperatingPoint:
+        real, named = self.real[:, index], self.probabilities[:, index] >= threshold
+        others = self.known[:, index] & ~real
+        return OperatingPoint(
+            threshold,
+            sensitivity=self.resampling.mean(np.where(real, named, np.nan)),
+            specificity=self.resampling.mean(np.where(others, ~named, np.nan)),
+        )
+
+
+def _check(cases: Sequence[ClassifiedCase], class_names: Sequence[str]) -> None:
     if not cases or any(len(case.probabilities) != len(class_names) for case in cases):
         counts = sorted({len(case.probabilities) for case in cases})
         raise DataError(
             f"{len(cases)} cases with {counts} probabilities given; allowed is at "
             f"least one case, each with {len(class_names)}: for {list(class_names)}."
         )
-    truth = np.array([case.truth for case in cases])
-    probabilities = np.array([case.probabilities for case in cases])
-    each = class_scores(truth, probabilities)
-    clusters = {(case.patient is None, case.patient or case.case) for case in cases}
-    return ClassificationSummary(
-        scores=classification_scores(truth, probabilities),
-        classes=dict(zip(class_names, each, strict=True)),
-        n_cases=len(cases),
-        n_patients=len(clusters),
-    )
-
-
-def write_classification_summary(path: Path, summary: ClassificationSummary) -> None:
-    """Write summary.json of a classification; an undefined score is null there."""
-    scores = summary.scores._asdict().items()
-    content: dict[str, Json] = {
-        "task": "classification",
-        "policy": summary.policy,
-        "n_cases": summary.n_cases,
-        "n_patients": summary.n_patients,
-        "scores": {name: number_or_null(value) for name, value in scores},
-        "classes": {
-            name: {key: number_or_null(value) for key, value in item._asdict().items()}
-            for name, item in summary.classes.items()
-        },
-    }
-    write_json(path, content)
+    twice = [name for name, n in Counter(case.case for case in cases).items() if n > 1]
+    if twice:
+        raise DataError(
+            f"{len(twice)} cases are there twice ({twice[0]!r}, …). Give each case its "
+            "own name, or remove the repeated row."
+        )

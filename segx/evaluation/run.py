@@ -1,6 +1,8 @@
 """Measure a trained model on whole cases, predicted exactly as `segx predict` does."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -8,61 +10,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.artifact import Model
+from segx.config import FitConfig
 from segx.data.case import Case, SplitName, is_labelled
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
-from segx.evaluation.cases import case_rows, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
     ClassifiedCase,
+    choose_thresholds,
     summarise_classified,
-    write_classification_summary,
-    write_classified,
 )
-from segx.evaluation.findings import (
-    FindingsCase,
-    summarise_findings,
-    write_findings,
-)
-from segx.evaluation.summary import Summary, summarise, write_summary
+from segx.evaluation.classified_file import write_classified
+from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
+from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.report import Look, write_classification_report
+from segx.evaluation.summary import Summary
+from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
-from segx.labels import Labels
-from segx.metrics.overlap import Counts, count_overlap, sum_counts
+from segx.inference.predictor import Band, Predictor
+from segx.scans.files import open_scan
 from segx.spec import ModelSpec
 
-__all__ = ["Part", "measure", "parts_of"]
+__all__ = ["OnMask", "Part", "classes_beside", "measure", "places_of"]
 
 Part = Literal["masks", "classes"]
 """What of a model is measured: of one that tells both, one after the other."""
 
+OnCase = Callable[[int, int], None]
+
+OnMask = Callable[[Case, NDArray[np.uint8], NDArray[np.uint8]], None]
+
 
 def measure(
-    model: Model,
+    model: Model | Predictor,
     data: SegxDataModule,
     out: Path,
     *,
+    config: FitConfig | None = None,
     split: SplitName = "test",
     part: Part | None = None,
-    on_case: Callable[[int, int], None] | None = None,
+    tolerance: float | None = None,
+    on_case: OnCase | None = None,
+    on_mask: OnMask | None = None,
 ) -> Summary | ClassificationSummary:
-    """Predict every case of a split and write cases.csv and summary.json.
+    """Predict every case of a split and write cases.csv, summary.json, report.html.
 
     A case that lacks the mask or the label is left out of that part.
 
     Args:
-        model: A trained model.
+        model: A trained model, or a predictor of one or several.
         data: The data set, split as it was for the training.
-        out: Folder for the two files.
+        out: Folder for the files.
+        config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
-        part: What to measure; None for the first of `parts_of` the model.
+        part: What to measure; None for the masks, if the model makes any.
+        tolerance: Distance up to which surfaces agree, in mm, or in pixels where
+            their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
+        on_mask: Called with each case, its true mask and the one predicted.
 
     Raises:
         DataError: If the split is empty, or the data set has other classes than the
             model was trained on.
     """
-    part = part or parts_of(model.spec)[0]
+    part = part or next(iter(places_of(model.spec, out)))
     is_told = _has_mask if part == "masks" else is_labelled
     cases = dict(data.splits.items())[split]
     told = [case for case in cases if is_told(case)]
@@ -72,90 +84,167 @@ def measure(
             f"{data.layout.root} has no {split} cases{without}. Measure on others "
             "(--split val), or keep some back before training: --data.test_split 0.2"
         )
-    _check_classes(model, data)
-    measure_cases = _segmentation if part == "masks" else _classification
-    return measure_cases(model, data, told, out, on_case or _silent)
+    predictor = model if isinstance(model, Predictor) else predictor_of(model)
+    _check_classes(predictor, data)
+    run = _Run(predictor, data, config, split, on_case or _silent)
+    if part == "masks":
+        return _segmentation(run, told, out, tolerance=tolerance, on_mask=on_mask)
+    return _classification(run, told, out)
 
 
-def parts_of(spec: ModelSpec) -> tuple[Part, ...]:
-    """What there is to measure of a model."""
-    masks: tuple[Part, ...] = ("masks",) if spec.labels else ()
-    return (*masks, "classes") if spec.class_names else masks
+def places_of(spec: ModelSpec, out: Path) -> dict[Part, Path]:
+    """What there is to measure of a model, and the folder for each part."""
+    if spec.labels is None:
+        return {"classes": out}
+    return {"masks": out} | (
+        {"classes": classes_beside(out)} if spec.class_names else {}
+    )
+
+
+def classes_beside(masks: Path) -> Path:
+    """The folder for the classes of a model that makes masks, too.
+
+    Examples:
+        >>> classes_beside(Path("test")).as_posix()
+        'test/classes'
+    """
+    return masks / "classes"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A model at work on a split."""
+
+    predictor: Predictor
+    data: SegxDataModule
+    config: FitConfig | None
+    split: SplitName
+    on_case: OnCase
+
+    @property
+    def provenance(self) -> Provenance:
+        """How the numbers come about, once the engine has settled."""
+        members = self.predictor.members
+        sizes = ((name, len(cases)) for name, cases in self.data.splits.items())
+        return Provenance(
+            truth=str(self.data.layout.root),
+            prediction=", ".join(str(item.source) for item in members.members),
+            model_sha256=", ".join(item.digest for item in members.members) or None,
+            engine=members.about,
+            split=self.split,
+            splits=tuple(sizes),
+            config=self.config.model_dump(mode="json") if self.config else None,
+            versions=versions(),
+        )
+
+    @property
+    def look(self) -> Look:
+        """How the report shows images: on the scale that the model reads them with."""
+        spec = self.predictor.spec
+        return Look(spec.axis, spec.intensity.of_middle(spec.neighbours))
 
 
 def _segmentation(
-    model: Model,
-    data: SegxDataModule,
+    run: _Run,
     cases: Sequence[Case],
     out: Path,
-    on_case: Callable[[int, int], None],
+    *,
+    tolerance: float | None,
+    on_mask: OnMask | None,
 ) -> Summary:
-    predictor = predictor_of(model)
+    labels, axis = run.data.labels, run.predictor.spec.axis
+    if labels is None:
+        raise DataError(f"{run.data.layout.root} has no masks to measure against.")
     reader = CaseReader(
-        channels=data.survey.channels,
-        dtype=np.dtype(data.survey.dtype),
-        mask_values=data.survey.mask_values,
-        axis=model.spec.axis,
+        channels=run.data.survey.channels,
+        dtype=np.dtype(run.data.survey.dtype),
+        mask_values=run.data.survey.mask_values,
+        axis=axis,
     )
-    rows = []
-    for done, case in enumerate(cases, start=1):
+    spacings = [_spacing(case, axis=axis) for case in cases]
+    evaluation = MaskEvaluation(labels, unit=common_unit(spacings), tolerance=tolerance)
+    for done, (case, spacing_mm) in enumerate(
+        zip(cases, spacings, strict=True), start=1
+    ):
         truth = reader.mask(case)
-        if truth is None or data.labels is None:
+        if truth is None:
             raise DataError(f"{case.image} has no mask to measure against.")
-        predicted = predictor.predict(case.image)
-        counts = _count(truth, predicted, data.labels)
-        rows += case_rows(case.id, counts, patient=case.patient)
-        on_case(done, len(cases))
-    summary = summarise(rows)
-    write_cases(out / "cases.csv", rows)
-    write_summary(out / "summary.json", summary)
-    return summary
+        predicted = run.predictor.predict(
+            case.images, on_band=partial(_add_band, evaluation, truth)
+        )
+        if on_mask is not None:
+            on_mask(case, truth, predicted)
+        evaluation.add(
+            case.id,
+            truth,
+            predicted,
+            patient=case.patient,
+            spacing_mm=spacing_mm,
+            image=case.image,
+        )
+        run.on_case(done, len(cases))
+    return evaluation.write(out, provenance=run.provenance, look=run.look)
 
 
-def _count(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
-) -> dict[str, Counts]:
-    """Counts of an image, or of all planes of a volume together."""
-    of_plane = 3 if labels.kind == "multilabel" else 2
-    if truth.shape != predicted.shape or truth.ndim == of_plane:
-        return count_overlap(truth, predicted, labels)
-    pairs = zip(truth, predicted, strict=True)
-    return sum_counts(count_overlap(*pair, labels) for pair in pairs)
+def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) -> None:
+    """Put the probabilities of a band beside the truth of its rows."""
+    of_plane = 3 if evaluation.labels.kind == "multilabel" else 2
+    plane = truth if truth.ndim == of_plane else truth[band.plane]
+    rows, cols = band.region.slices
+    evaluation.add_probabilities(plane[rows, cols], band.probabilities)
+
+
+def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:
+    with open_scan(case.image, axis=axis) as scan:
+        return spacing_of(scan)
 
 
 def _classification(
-    model: Model,
-    data: SegxDataModule,
-    cases: Sequence[Case],
-    out: Path,
-    on_case: Callable[[int, int], None],
+    run: _Run, cases: Sequence[Case], out: Path
 ) -> ClassificationSummary:
-    predictor = predictor_of(model)
-    if data.class_labels is None:
-        raise DataError(f"{data.layout.root} has no labels to measure against.")
-    names = data.class_labels.names
-    classified: list[ClassifiedCase] = []
-    findings: list[FindingsCase] = []
-    for done, case in enumerate(cases, start=1):
-        found = tuple(predictor.classify(case.image).astype(float).tolist())
-        if case.findings is not None:
-            findings.append(FindingsCase(case.id, case.patient, case.findings, found))
-        elif case.label is not None:
-            classified.append(ClassifiedCase(case.id, case.patient, case.label, found))
-        on_case(done, len(cases))
-    if findings:
-        summary = summarise_findings(findings, class_names=names)
-        write_findings(out / "cases.csv", findings, class_names=names)
-        write_classification_summary(out / "summary.json", summary)
-        return summary
-    summary = summarise_classified(classified, class_names=names)
-    write_classified(out / "cases.csv", classified, class_names=names)
+    if run.data.class_labels is None:
+        raise DataError(f"{run.data.layout.root} has no labels to measure against.")
+    names = run.data.class_labels.names
+    others = [case for case in run.data.splits.val if is_labelled(case)]
+    if run.split == "val":
+        others = []  # thresholds are never chosen on the cases that they are judged on
+    total = len(cases) + len(others)
+    found = [
+        _classified(run, case, done=number, total=total)
+        for number, case in enumerate((*cases, *others), start=1)
+    ]
+    tested, chosen_on = found[: len(cases)], found[len(cases) :]
+    summary = summarise_classified(
+        tested,
+        class_names=names,
+        thresholds=choose_thresholds(chosen_on, class_names=names, chosen_on="val")
+        if chosen_on
+        else None,
+        provenance=run.provenance,
+    )
+    write_classified(out / "cases.csv", tested, class_names=names)
     write_classification_summary(out / "summary.json", summary)
+    write_classification_report(
+        out / "report.html",
+        summary,
+        tested,
+        images={case.id: case.image for case in cases},
+        look=run.look,
+    )
     return summary
 
 
-def _check_classes(model: Model, data: SegxDataModule) -> None:
-    trained = model.spec.labels, model.spec.class_labels
+def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCase:
+    truth = case.label if case.tags is None else case.tags
+    if truth is None:
+        raise DataError(f"{case.image} has no label to measure against.")
+    probabilities = run.predictor.classify(case.images).astype(float).tolist()
+    run.on_case(done, total)
+    return ClassifiedCase(case.id, case.patient, truth, tuple(probabilities))
+
+
+def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
+    trained = predictor.spec.labels, predictor.spec.class_labels
     found = data.labels, data.class_labels
     if trained != found:
         was, holds = (

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from segx.config import FitConfig
 from segx.data.case import Case
 from segx.data.layouts import read_layout
-from segx.data.splits import Splits, identical_files, split
+from segx.data.splits import Splits
+from segx.data.splits_file import read_splits
 from segx.errors import DataError
 from segx.geometry import Extent, Region
 from segx.inference.timing import tile_side
-from segx.scans.files import open_scan
+from segx.scans.channel_files import open_channels
 from segx.scans.neighbours import read_with_neighbours
 from segx.scans.resize import resize_image
 from segx.spec import ModelSpec
@@ -21,11 +22,14 @@ from segx.spec import ModelSpec
 __all__ = ["sample_tiles", "splits_of_run"]
 
 
-def splits_of_run(config: FitConfig, *, root: Path | None = None) -> Splits:
+def splits_of_run(
+    config: FitConfig, recorded: Path, *, root: Path | None = None
+) -> Splits:
     """The cases of a run by split, without a look into the images.
 
     Args:
         config: The config that the run was started with.
+        recorded: The run's splits.csv.
         root: Another folder with the same layout; None for the run's own.
 
     Raises:
@@ -34,9 +38,7 @@ def splits_of_run(config: FitConfig, *, root: Path | None = None) -> Splits:
     data = config.data
     if root is not None:
         data = data.model_copy(update={"root": root})
-    layout = read_layout(data, task=config.task)
-    same = identical_files(layout.cases)
-    return split(layout, data, seed=config.seed, same=same)
+    return read_splits(recorded, read_layout(data, task=config.task))
 
 
 def sample_tiles(
@@ -67,7 +69,7 @@ def sample_tiles(
 
 def _tile(case: Case, spec: ModelSpec, rng: np.random.Generator) -> NDArray[np.float32]:
     """A tile somewhere in a case; where all images are resized, the whole image."""
-    with open_scan(case.image) as scan:
+    with open_channels(case.images, axis=spec.axis) as scan:
         whole = Region.whole(scan.extent)
         region = whole if spec.resize else _somewhere(scan.extent, spec, rng)
         pixels = read_with_neighbours(

@@ -12,6 +12,7 @@ from segx.inference.engines import (
     classifier_of,
 )
 from segx.inference.exported import ExportedModel, is_exported
+from segx.inference.folds import runs_of
 from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor, Working
@@ -45,7 +46,8 @@ def load(
 
     Args:
         path: A run folder, a ``.ckpt``, a model folder, or an ``.onnx`` that `segx
-            export` wrote, which is loaded and run without torch.
+            export` wrote, which is loaded and run without torch. Of a
+            cross-validation's folder all folds are loaded.
         more: Further models, such as folds; their probabilities are averaged.
         device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
         tile: Side of a tile, in pixels; None takes the model's own.
@@ -65,8 +67,9 @@ def load(
     engine = None if runtime == "auto" else runtime
     members = Members(
         [
-            _member(Path(item), device=device, runtime=engine, precision=precision)
+            _member(run, device=device, runtime=engine, precision=precision)
             for item in (path, *more)
+            for run in runs_of(Path(item))
         ],
         views=views,
     )

@@ -26,7 +26,7 @@ from segx.inference.tiled import (
 from segx.labels import Labels
 from segx.masks.cleaning import clean
 from segx.masks.decide import decide
-from segx.scans.files import open_scan
+from segx.scans.channel_files import open_channels
 from segx.scans.intensity import Intensity
 from segx.scans.interest import Interest, open_interest
 from segx.scans.memory import ArrayScan
@@ -40,8 +40,8 @@ __all__ = ["Band", "Image", "Place", "Predictor", "Working"]
 
 logger = logging.getLogger(__name__)
 
-Image = str | Path | NDArray[Any]
-"""A file, or an array of shape (rows, cols) or (rows, cols, channels)."""
+Image = str | Path | tuple[Path, ...] | NDArray[Any]
+"""A file, files that hold a channel each, or an array (rows, cols[, channels])."""
 
 
 IsEmpty = Callable[[Region], bool]
@@ -146,14 +146,19 @@ class Predictor:
         """What the classes of whole images are; see `Members.class_labels`."""
         return self.members.class_labels
 
-    def open(self, path: Path) -> Scan:
-        """Open a scan at the working resolution."""
-        return at_resolution(
-            open_scan(path, axis=self.spec.axis), **self.working._asdict()
-        )
+    def open(self, *paths: Path) -> Scan:
+        """Open a scan, from one file or a file a channel, at the working resolution."""
+        scan = open_channels(paths, axis=self.spec.axis)
+        return at_resolution(scan, **self.working._asdict())
 
-    def predict(self, image: Image) -> NDArray[np.uint8]:
+    def predict(
+        self, image: Image, *, on_band: Callable[[Band], None] | None = None
+    ) -> NDArray[np.uint8]:
         """Predict the mask of a file or an array.
+
+        Args:
+            image: What to predict.
+            on_band: Called with the probabilities of each band, as they are finished.
 
         Returns:
             Ids, shape (rows, cols); of a volume (planes, rows, cols). For multilabel
@@ -163,6 +168,8 @@ class Predictor:
             planes: list[list[NDArray[np.uint8]]] = [[] for _ in range(scan.planes)]
             for band in self.predict_probabilities(scan):
                 planes[band.plane].append(decide(band.probabilities, self.labels))
+                if on_band is not None:
+                    on_band(band)
             mask = np.stack([np.concatenate(bands) for bands in planes])
             if self.spec.cleaning.changes:
                 size = pixel_size(scan)
@@ -347,7 +354,7 @@ class Predictor:
     def _as_scan(self, image: Image) -> Scan:
         if isinstance(image, np.ndarray):
             return ArrayScan(image)
-        return self.open(Path(image))
+        return self.open(*image) if isinstance(image, tuple) else self.open(Path(image))
 
     @property
     def _source(self) -> Path:

@@ -1,16 +1,15 @@
 """What a mask or a class is worth against the truth, in numbers one can recompute."""
 
+from segx.metrics.calibration import Reliability, calibration_error, reliability
 from segx.metrics.case_counts import CaseCounts, CaseMeans
 from segx.metrics.classification import (
     ClassificationScores,
     ClassScores,
-    auroc,
-    average_precision,
-    calibration_error,
     class_scores,
     classification_scores,
 )
 from segx.metrics.overlap import Counts, count_overlap, defined_mean
+from segx.metrics.ranking import Roc, auroc, average_precision, roc
 
 __all__ = [
     "CaseCounts",
@@ -18,6 +17,8 @@ __all__ = [
     "ClassScores",
     "ClassificationScores",
     "Counts",
+    "Reliability",
+    "Roc",
     "auroc",
     "average_precision",
     "calibration_error",
@@ -25,4 +26,6 @@ __all__ = [
     "classification_scores",
     "count_overlap",
     "defined_mean",
+    "reliability",
+    "roc",
 ]

@@ -5,9 +5,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from segx.errors import DataError
-from segx.labels import Labels
-from segx.metrics.classification import classification_scores
-from segx.metrics.findings import THRESHOLD, multilabel_scores
+from segx.labels import UNKNOWN, Labels
+from segx.metrics.classification import THRESHOLD, classification_scores
 from segx.metrics.overlap import defined_mean
 
 __all__ = ["CaseClasses"]
@@ -76,12 +75,11 @@ class CaseClasses(Metric):
         probabilities = self.probabilities.cpu()[came].numpy()
         truths = self.truths.cpu()[came].long().numpy()
         if self._several:
-            right = (probabilities >= THRESHOLD) == (truths == 1)
-            scores = multilabel_scores(truths, probabilities)
-            accuracy = defined_mean(right[truths >= 0].astype(float))
+            right = ((probabilities >= THRESHOLD) == (truths == 1))[truths != UNKNOWN]
         else:
-            scores = classification_scores(truths, probabilities)
-            accuracy = float((probabilities.argmax(axis=1) == truths).mean())
+            right = probabilities.argmax(axis=1) == truths
+        scores = classification_scores(truths, probabilities)
+        accuracy = defined_mean(right.astype(float))
         return {"accuracy": accuracy, **scores._asdict()}
 
 

@@ -6,21 +6,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import DataError
+from segx.labels import UNKNOWN
+from segx.metrics.calibration import BINS, bins_of
 from segx.metrics.overlap import defined_mean
+from segx.metrics.ranking import weighted_auroc, weighted_average_precision
 
 __all__ = [
-    "BINS",
+    "SCORES",
+    "THRESHOLD",
     "ClassScores",
     "ClassificationScores",
-    "auroc",
-    "average_precision",
-    "calibration_error",
     "class_scores",
     "classification_scores",
+    "decisions",
+    "known_matrix",
+    "score_draws",
+    "truth_matrix",
 ]
 
-BINS = 15
-"""Number of equal bins of the probability for the calibration error."""
+SCORES = (
+    "auroc",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "brier",
+    "ece",
+)
+"""The fields of `ClassScores` after `n`."""
+
+THRESHOLD = 0.5
+"""Probability from which on a class counts as found, where a case may have several."""
 
 # Probabilities that were written as decimals may leave [0, 1] by a rounding.
 _ROUNDING = 1e-6
@@ -33,7 +48,8 @@ class ClassScores(NamedTuple):
         n: Number of cases that truly are of the class.
         auroc: Area under the ROC curve; nan if all or no cases are of the class.
         average_precision: See the function; nan if no case is of the class.
-        sensitivity: Share of the class's cases where it is the most probable class.
+        sensitivity: Share of the class's cases that were decided to be of it.
+        specificity: Share of the other cases that were decided not to be of it.
         brier: Mean squared error of its probability.
         ece: Expected calibration error of its probability.
     """
@@ -42,6 +58,7 @@ class ClassScores(NamedTuple):
     auroc: float
     average_precision: float
     sensitivity: float
+    specificity: float
     brier: float
     ece: float
 
@@ -52,7 +69,8 @@ class ClassificationScores(NamedTuple):
     Args:
         auroc: Mean of the classes' AUROC.
         average_precision: Mean of the classes' average precision.
-        balanced_accuracy: Mean of the classes' sensitivities.
+        balanced_accuracy: Mean of the classes' sensitivities; where a case may have
+            several classes, of their sensitivities and specificities.
         brier: Mean of the classes' Brier scores: in [0, 1], for two classes the
             usual one.
         ece: Mean of the classes' calibration errors.
@@ -71,17 +89,21 @@ def classification_scores(
     """Scores over all classes, each against the rest.
 
     Args:
-        truth: Class ids, (n,).
+        truth: Class ids, (n,); or where a case may have several classes 0 and 1, (n,
+            K), and `UNKNOWN` where nobody has told: there it counts for nothing.
         probabilities: Of each class, (n, K), in [0, 1].
 
     Raises:
         DataError: If the shapes don't fit, or a value is no class or no probability.
     """
     scores = class_scores(truth, probabilities)
+    recalls = [score.sensitivity for score in scores]
+    if truth.ndim == 2:
+        recalls += [score.specificity for score in scores]
     return ClassificationScores(
         auroc=defined_mean(score.auroc for score in scores),
         average_precision=defined_mean(score.average_precision for score in scores),
-        balanced_accuracy=defined_mean(score.sensitivity for score in scores),
+        balanced_accuracy=defined_mean(recalls),
         brier=defined_mean(score.brier for score in scores),
         ece=defined_mean(score.ece for score in scores),
     )
@@ -91,105 +113,147 @@ def class_scores(
     truth: NDArray[np.integer], probabilities: NDArray[np.floating]
 ) -> tuple[ClassScores, ...]:
     """Scores of each class against the rest; arguments and errors as above."""
-    _check(truth, probabilities)
-    decided = probabilities.argmax(axis=1)
-    scores = []
-    for index, scored in enumerate(probabilities.astype(np.float64).T):
-        real = truth == index
-        found = int(np.count_nonzero(real & (decided == index)))
-        n = int(np.count_nonzero(real))
-        scores.append(
-            ClassScores(
-                n=n,
-                auroc=auroc(real, scored),
-                average_precision=average_precision(real, scored),
-                sensitivity=found / n if n else float("nan"),
-                brier=float(np.mean((scored - real) ** 2)),
-                ece=calibration_error(real, scored),
+    real = truth_matrix(truth, probabilities)
+    values = score_draws(
+        real,
+        probabilities,
+        decided=decisions(truth, probabilities),
+        known=known_matrix(truth, probabilities),
+        weights=np.ones((1, len(truth))),
+    )
+    return tuple(
+        ClassScores(int(n), *row)
+        for n, row in zip(real.sum(axis=0), values[0].tolist(), strict=True)
+    )
+
+
+def score_draws(
+    real: NDArray[np.bool_],
+    probabilities: NDArray[np.floating],
+    *,
+    decided: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Scores where each case counts as often as its weight says.
+
+    Args:
+        real: Whether a case is of a class, (n, K).
+        probabilities: (n, K), in [0, 1].
+        decided: Whether it was decided to be of the class, (n, K).
+        known: Whether that is known; else the case does not count for the class, (n,
+            K).
+        weights: One row a draw, (draws, n).
+
+    Returns:
+        `SCORES` of each class, (draws, K, 6).
+    """
+    scored = probabilities.astype(np.float64)
+    each = []
+    for is_real, score, is_named, is_known in zip(
+        real.T, scored.T, decided.T, known.T, strict=True
+    ):
+        counted = weights * is_known
+        each.append(
+            np.stack(
+                [
+                    weighted_auroc(is_real, score, counted),
+                    weighted_average_precision(is_real, score, counted),
+                    _share(counted, is_named, among=is_real),
+                    _share(counted, ~is_named, among=~is_real),
+                    _mean(counted @ (score - is_real) ** 2, counted),
+                    _weighted_ece(is_real, score, counted),
+                ],
+                axis=1,
             )
         )
-    return tuple(scores)
+    return np.stack(each, axis=1)
 
 
-def auroc(real: NDArray[np.bool_], scored: NDArray[np.floating]) -> float:
-    """Probability that a case of the class scores above one that is not; ties half.
+def truth_matrix(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Whether a case is of a class, (n, K), from ids (n,) or from 0 and 1 (n, K).
 
-    Args:
-        real: Whether a case is of the class, (n,).
-        scored: Its score, (n,); any monotone scale.
-
-    Returns:
-        In [0, 1]; nan if all or no cases are of the class.
-
-    References:
-        Hanley and McNeil 1982, doi:10.1148/radiology.143.1.7063747.
-
-    Examples:
-        >>> auroc(np.array([True, False, False]), np.array([0.8, 0.8, 0.1]))
-        0.75
+    Raises:
+        DataError: If the shapes don't fit, or a value is no class or no probability.
     """
-    positives = int(np.count_nonzero(real))
-    negatives = len(real) - positives
-    if not positives or not negatives:
-        return float("nan")
-    _, level, ties = np.unique(scored, return_inverse=True, return_counts=True)
-    middle_rank = np.cumsum(ties) - (ties - 1) / 2  # counted from 1
-    rank_sum = middle_rank[level][real].sum()
-    return float((rank_sum - positives * (positives + 1) / 2) / (positives * negatives))
+    _check(truth, probabilities)
+    if truth.ndim == 2:
+        is_there: NDArray[np.bool_] = truth == 1
+        return is_there
+    ids: NDArray[np.bool_] = truth[:, np.newaxis] == np.arange(probabilities.shape[1])
+    return ids
 
 
-def average_precision(real: NDArray[np.bool_], scored: NDArray[np.floating]) -> float:
-    """Precision at each threshold, weighted by the sensitivity that it adds.
-
-    Args:
-        real: Whether a case is of the class, (n,).
-        scored: Its score, (n,); any monotone scale.
-
-    Returns:
-        In (0, 1], not interpolated; nan if no case is of the class.
-    """
-    if not real.any():
-        return float("nan")
-    order = np.argsort(-scored, kind="stable")
-    # One threshold a distinct score: tied cases enter together.
-    last_of_ties = np.append(np.diff(scored[order]) != 0, True)
-    found = np.cumsum(real[order])[last_of_ties]
-    named = np.flatnonzero(last_of_ties) + 1
-    added = np.diff(found, prepend=0) / found[-1]
-    return float(np.sum(added * found / named))
+def known_matrix(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Whether it is known if a case is of a class, (n, K); arguments as above."""
+    if truth.ndim == 1:
+        return np.ones(probabilities.shape, bool)
+    is_known: NDArray[np.bool_] = truth != UNKNOWN
+    return is_known
 
 
-def calibration_error(real: NDArray[np.bool_], scored: NDArray[np.floating]) -> float:
-    """Gap between probability and frequency, averaged over the cases in `BINS` bins.
+def decisions(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """The most probable class; of several possible ones, all from `THRESHOLD` on."""
+    if truth.ndim == 2:
+        return probabilities >= THRESHOLD
+    best = probabilities.argmax(axis=1)
+    decided: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(
+        probabilities.shape[1]
+    )
+    return decided
 
-    Args:
-        real: Whether a case is of the class, (n,).
-        scored: Its probability, (n,), in [0, 1].
 
-    References:
-        Naeini et al. 2015, doi:10.1609/aaai.v29i1.9602; each class against the rest
-        after Nixon et al. 2019, arXiv:1904.01685.
-    """
-    bins = np.minimum((scored * BINS).astype(np.int64), BINS - 1)
-    gaps = np.bincount(bins, weights=scored - real, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(real))
+def _share(
+    weights: NDArray[np.float64], those: NDArray[np.bool_], *, among: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Weighted share of `those` among others, (draws,); nan among none."""
+    return _mean(weights @ (those & among), weights * among)
+
+
+def _mean(
+    sums: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted sums, (draws,), over the weights' own, (draws, n); nan of nothing."""
+    total = weights.sum(axis=1)
+    mean: NDArray[np.float64] = np.divide(
+        sums, total, out=np.full(len(weights), np.nan), where=total > 0
+    )
+    return mean
+
+
+def _weighted_ece(
+    real: NDArray[np.bool_], scored: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    gaps = np.zeros((len(scored), BINS))
+    gaps[np.arange(len(scored)), bins_of(scored)] = scored - real
+    return _mean(np.abs(weights @ gaps).sum(axis=1), weights)
 
 
 def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:
     if (
         probabilities.ndim != 2
-        or truth.shape != probabilities.shape[:1]
+        or truth.shape not in (probabilities.shape[:1], probabilities.shape)
         or not len(truth)
     ):
         raise DataError(
             f"Truth of shape {truth.shape} and probabilities of shape "
-            f"{probabilities.shape} given; allowed are (n,) and (n, classes), n >= 1."
+            f"{probabilities.shape} given; allowed are (n,) or (n, classes), and (n, "
+            "classes), n >= 1."
         )
     classes = probabilities.shape[1]
-    if truth.min() < 0 or truth.max() >= classes:
+    least, end = (0, classes) if truth.ndim == 1 else (UNKNOWN, 2)
+    if truth.min() < least or truth.max() >= end:
+        allowed = f"0 … {end - 1}" if truth.ndim == 1 else f"0, 1 and {UNKNOWN}"
         raise DataError(
-            f"The truth holds ids {truth.min()} … {truth.max()}; with probabilities of "
-            f"{classes} classes allowed are 0 … {classes - 1}."
+            f"The truth holds {truth.min()} … {truth.max()}; with probabilities of "
+            f"{classes} classes allowed are {allowed}"
+            f"{'' if truth.ndim == 1 else ' for unknown'}."
         )
     inside = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
     if not inside.all():  # nan is not inside

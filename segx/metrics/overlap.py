@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from segx.errors import DataError
 from segx.labels import Labels
 
-__all__ = ["Counts", "count_overlap", "defined_mean", "sum_counts"]
+__all__ = [
+    "Counts",
+    "count_overlap",
+    "counts_of",
+    "defined_mean",
+    "overlap_table",
+    "sum_counts",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,11 @@ class Counts:
         """TP / (TP + FP)."""
         return _ratio(self.tp, self.tp + self.fp)
 
+    @property
+    def volume_error(self) -> float:
+        """(P - G) / G = (FP - FN) / (TP + FN): 0.1 is a tenth too much."""
+        return _ratio(self.fp - self.fn, self.tp + self.fn)
+
     def __add__(self, other: "Counts") -> "Counts":
         """Counts of both together: two bands of a scan, or a pool of cases."""
         return Counts(
@@ -86,21 +98,42 @@ def count_overlap(
     Raises:
         DataError: If the shapes differ or a value that counts is no class.
     """
+    return counts_of(overlap_table(truth, predicted, labels), labels)
+
+
+def overlap_table(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], labels: Labels
+) -> NDArray[np.int64]:
+    """Pixels by true and predicted class; tables of parts of a case add up.
+
+    Arguments and errors as of `count_overlap`.
+
+    Returns:
+        A row a true id and a column a predicted one, (K, K); for multilabel masks a
+        table of 0 and 1 for each class, (K, 2, 2).
+    """
     _check_shapes(truth, predicted, labels)
     if labels.kind != "multilabel":
-        table = _confusion(truth, predicted, labels, classes=len(labels.names))
+        return _confusion(truth, predicted, labels, classes=len(labels.names))
+    return np.stack(
+        [
+            _confusion(truth[..., k], predicted[..., k], labels, classes=2)
+            for k in range(len(labels.names))
+        ]
+    )
+
+
+def counts_of(table: NDArray[np.int64], labels: Labels) -> dict[str, Counts]:
+    """Counts of each foreground class, from what `overlap_table` gave."""
+    if labels.kind == "multilabel":
         return {
-            name: _one_against_rest(table, index)
-            for index, name in enumerate(labels.names)
-            if index > 0
+            name: _one_against_rest(part, 1)
+            for name, part in zip(labels.names, table, strict=True)
         }
-    planes = range(len(labels.names))
-    tables = [
-        _confusion(truth[..., k], predicted[..., k], labels, classes=2) for k in planes
-    ]
     return {
-        name: _one_against_rest(table, 1)
-        for name, table in zip(labels.names, tables, strict=True)
+        name: _one_against_rest(table, index)
+        for index, name in enumerate(labels.names)
+        if index > 0
     }
 
 

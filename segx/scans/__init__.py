@@ -1,5 +1,6 @@
 """Disk ⇄ array, with its geometry."""
 
+from segx.scans.channel_files import open_channels
 from segx.scans.channels import match_channels
 from segx.scans.files import (
     IMAGE_SUFFIXES,
@@ -28,6 +29,7 @@ __all__ = [
     "draw_overlay",
     "mask_files",
     "match_channels",
+    "open_channels",
     "open_scan",
     "resize_image",
     "resize_mask",

@@ -73,6 +73,7 @@ class RasterScan(Scan):
         self._as_mask = as_mask
         with reading(path):
             self._orientation = _orientation(picture)
+        self.is_turned = self._orientation != ORIENTATIONS[1]
         channels = _CHANNELS[picture.mode]
         if picture.mode == "P":
             channels = 1 if as_mask else 3 + ("transparency" in picture.info)

@@ -35,6 +35,9 @@ class Scan(ABC):
     level0_scale: tuple[float, float] = (1.0, 1.0)
     """Pixels of the file's full resolution in one of the scan's: rows, columns."""
 
+    is_turned: bool = False
+    """Whether the file says that its picture lies on its side, or is mirrored."""
+
     def __init__(
         self,
         path: Path,

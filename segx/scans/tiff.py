@@ -12,6 +12,7 @@ from tifffile import TiffFile, TiffPage
 from segx.errors import ScanError
 from segx.geometry import Region
 from segx.scans.damage import reading
+from segx.scans.orientation import ORIENTATIONS
 from segx.scans.scan import Scan
 from segx.scans.tiff_header import StoredPage, TiffHeader, TiffLevel, read_header
 
@@ -51,6 +52,7 @@ class TiffScan(Scan):
             self._file.close()
             raise
         self._as_mask = as_mask
+        self.is_turned = self._header.orientation != ORIENTATIONS[1]
         self._decoded: OrderedDict[_Key, _Segment] = OrderedDict()
         header = self._header
         as_colours = header.palette is not None and not as_mask

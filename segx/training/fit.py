@@ -85,11 +85,13 @@ def fit(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = SegxDataModule.from_config(config)
     task = _build_task(config, data)
-    if not resume:
+    if resume:
+        data.check_splits(run.splits)
+    else:
         # Only now: what failed before leaves no folder that would be in the way.
         run.create()
         run.write_config(config)
-        data.write_splits(run.path / "splits.csv")
+        data.write_splits(run.splits)
     _quiet_lightning()
     callbacks = _callbacks(config, run, data)
     if budget_s is not None:

@@ -121,10 +121,7 @@ def _weights(labels: Labels, cases: Sequence[Case]) -> list[float]:
         even = present.total() / len(counts)
         return [round(even / count, 4) for count in counts]
     absent = Counter(
-        index
-        for case in cases
-        for index, found in enumerate(case.findings or ())
-        if found == 0
+        index for case in cases for index, tag in enumerate(case.tags or ()) if tag == 0
     )
     return [round(absent[index] / count, 4) for index, count in enumerate(counts)]
 

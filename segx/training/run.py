@@ -1,4 +1,4 @@
-"""A run folder: config.yaml, metrics.csv, checkpoints/, overlays/, test/."""
+"""A run folder: config, splits, metrics.csv, checkpoints/, overlays/, test/."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,11 @@ class RunFolder:
     def config_file(self) -> Path:
         """The full config that the run was started with."""
         return self.path / "config.yaml"
+
+    @property
+    def splits(self) -> Path:
+        """Table of the cases: their split and their image's digest."""
+        return self.path / "splits.csv"
 
     @property
     def metrics(self) -> Path:

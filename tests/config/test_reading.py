@@ -37,9 +37,16 @@ def test_a_stock_config_is_complete_and_found_by_name(path: Path) -> None:
     tree = parse_yaml(path.read_text(), name=path.name)
     for key in config_keys():
         node = tree
-        for part in key.split("."):
-            assert part in node, f"{path.name} lacks {key}"
+        for part in key.name.split("."):
+            assert part in node, f"{path.name} lacks {key.name}"
             node = node[part]
+
+
+def test_every_key_is_explained() -> None:
+    keys = config_keys()
+    assert [key.name for key in keys if not key.meaning] == []
+    crop = next(key for key in keys if key.name == "data.crop")
+    assert crop.default == "[256, 256]"
 
 
 def test_every_mistake_is_listed_at_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segx.data.case import Case, Layout, with_ids
-from segx.data.defects import DefectsError
+from segx.data.defects import Code, DefectsError, Findings
 
 ROOT = Path("set")
 
@@ -37,11 +37,12 @@ def test_ids_are_unique_and_fit_for_file_names(places: set[tuple[str, int]]) -> 
     assert not any("/" in name for name in ids)
 
 
-def test_two_cases_of_one_id_are_refused_with_both_files() -> None:
-    with pytest.raises(DefectsError) as caught:
-        Layout(
-            ROOT,
-            (Case("a", ROOT / "a.png"), Case("A", ROOT / "A.png")),
-            kind="manifest",
-        )
-    assert [defect.path.name for defect in caught.value.defects] == ["a.png", "A.png"]
+def test_of_two_cases_of_one_name_the_second_is_a_finding() -> None:
+    found = Findings()
+    two = with_ids(images("x/images/a.png", "x/A.png"), root=ROOT)
+    layout = Layout.of(two, found, root=ROOT, kind="manifest")
+    assert [case.image for case in layout.cases] == [ROOT / "x/A.png"]
+    assert [finding.code for finding in layout.findings] == [Code.DOUBLED_STEM]
+    assert layout.spare == (ROOT / "x/images/a.png",)
+    with pytest.raises(DefectsError, match=r"x/A\.png"):
+        layout.refuse_defects()

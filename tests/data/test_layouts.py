@@ -46,6 +46,13 @@ def test_the_task_is_guessed_by_the_folders(tmp_path: Path) -> None:
     assert guess_task(DataConfig(manifest=pairs / "list.csv")) == "segmentation"
 
 
+def test_the_patients_are_read_from_the_names(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path, stems=("p1_a", "p1_b", "p2_a"))
+    data = DataConfig(root=root, patient_pattern=r"^(p\d)_")
+    layout = read_layout(data, task="segmentation")
+    assert [case.patient for case in layout.cases] == ["p1", "p1", "p2"]
+
+
 def test_a_folder_that_can_not_be_listed_is_a_data_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,9 +36,9 @@ def test_quotes_keep_a_separator(tmp_path: Path) -> None:
 
 def test_lines_of_another_length_are_named(tmp_path: Path) -> None:
     table = read(tmp_path, "image,mask\na,b\na\na,b,c\n")
-    assert [str(item).split(": ")[1] for item in table.defects] == [
-        "line 3 has 1 cells, but the header 2.",
-        "line 4 has 3 cells, but the header 2.",
+    assert [item.found for item in table.findings] == [
+        "line 3 has 1 cell",
+        "line 4 has 3 cells",
     ]
 
 

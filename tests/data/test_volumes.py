@@ -178,7 +178,7 @@ def test_volumes_of_one_type_and_unit_share_a_scale(tmp_path: Path) -> None:
 
 def test_the_range_of_a_type_needs_one_type(tmp_path: Path) -> None:
     write_balls(tmp_path, splits=("train",))
-    with pytest.raises(DefectsError, match=r"uint8 values, but 2 other images float32"):
+    with pytest.raises(DefectsError, match="uint8 values; expected: float32, as 2"):
         module(tmp_path, intensity="range")
 
 
@@ -186,8 +186,8 @@ def test_a_mask_of_another_shape_is_refused_with_both(tmp_path: Path) -> None:
     write_balls(tmp_path, splits=("train",))
     path = tmp_path / "train" / "masks" / "train1.nii.gz"
     write_volume(path, ball((9, 20, 24), 0)[1])
-    assert "9x20x24 voxels" in (text := problems(tmp_path))
-    assert "10x20x24" in text
+    assert "has 9 planes of 20x24 px" in (text := problems(tmp_path))
+    assert "10 planes" in text
     assert str(path) in text
 
 
@@ -204,7 +204,8 @@ def test_a_mask_that_lies_elsewhere_is_refused_with_both_places(
     write_balls(tmp_path, splits=("train",))
     path = tmp_path / "train" / "masks" / "train1.nii.gz"
     write_volume(path, ball((10, 20, 24), 1)[1], **keys)
-    assert f"{ours} instead of {theirs}" in (text := problems(tmp_path))
+    assert f"{ours}; expected: " in (text := problems(tmp_path))
+    assert f"{theirs} (planes, rows, columns)" in text
     assert str(path) in text
 
 
@@ -229,7 +230,7 @@ def test_a_voxel_that_is_no_number_is_refused(tmp_path: Path) -> None:
     image, _ = ball((9, 20, 24), 0)
     image[4, 5, 6] = np.nan
     write_volume(tmp_path / "train" / "images" / "train0.nii.gz", image)
-    assert "holds 1 values that are NaN" in problems(tmp_path)
+    assert "holds NaN or infinity in 1 value" in problems(tmp_path)
 
 
 def test_neighbours_of_single_images_and_labels_of_volumes_are_refused(

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 
 from segx.errors import DataError
 from segx.evaluation.cases import CaseRow, case_rows, read_cases, write_cases
-from segx.evaluation.summary import POLICY, summarise, write_summary
+from segx.evaluation.masks import MaskEvaluation
+from segx.evaluation.summary import POLICY, summarise
+from segx.evaluation.summary_file import write_summary
+from segx.labels import Labels
 from segx.metrics import Counts
 
+CELLS = Labels("multiclass", ("background", "cytoplasm", "nucleus"))
 FOUR = (
     Counts(10, 0, 0, 90),
     Counts(5, 5, 5, 85),
@@ -63,14 +67,65 @@ def test_every_headline_is_recomputed_from_the_file(
         means = {name: v.mean() if len(v) else np.nan for name, v in defined.items()}
         known = [mean for mean in means.values() if not np.isnan(mean)]
         for name, mean in means.items():
-            assert_same(summary["classes"][name][key], mean)
-        assert_same(summary["foreground"][key], np.mean(known) if known else np.nan)
+            assert_same(summary["classes"][name][key]["value"], mean)
+        assert_same(
+            summary["foreground"][key]["value"], np.mean(known) if known else np.nan
+        )
+
+
+def test_ten_lines_of_pandas_give_every_headline(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas", reason="comes with segx[test]")
+    evaluation = MaskEvaluation(CELLS, unit="px", tolerance=1.0)
+    random = np.random.default_rng(0)
+    for number in range(9):
+        truth, predicted = random.integers(0, 3, (2, 8, 8)).astype(np.uint8)
+        truth[truth == number % 4] = 0  # some classes are absent
+        predicted[predicted == (number + 1) % 4] = 0
+        evaluation.add(f"case{number}", truth, predicted, patient=f"p{number // 2}")
+    evaluation.write(tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+
+    # What anyone can do with the file alone:
+    names = ["dice", "iou", "sensitivity", "precision", "nsd", "volume_error"]
+    table = pandas.read_csv(tmp_path / "cases.csv").set_index("class")
+    means = table.groupby("class")[names].mean()
+    hd95 = table["hd95"][np.isfinite(table["hd95"])].groupby("class").median()
+    failures = np.isinf(table["hd95"]).groupby("class").sum()
+    real, named = table.tp + table.fn > 0, table.tp + table.fp > 0
+    presence = named[real].groupby("class").mean()
+    missed = (real & (table.tp == 0)).groupby("class").sum()
+    pooled = table.groupby("class")[["tp", "fp", "fn"]].sum()
+    dice_global = 2 * pooled.tp / (2 * pooled.tp + pooled.fp + pooled.fn)
+
+    for name, found in summary["classes"].items():
+        for key in names:
+            assert found[key]["value"] == pytest.approx(means[key][name])
+        assert found["hd95"]["median"] == pytest.approx(hd95[name])
+        assert found["hd95"]["n_failures"] == failures[name]
+        assert found["presence_sensitivity"]["value"] == pytest.approx(presence[name])
+        assert found["n_missed"] == missed[name]
+        assert found["dice_global"] == pytest.approx(dice_global[name])
+    for key in ("dice", "iou", "sensitivity", "precision", "nsd"):
+        assert summary["foreground"][key]["value"] == pytest.approx(means[key].mean())
+
+
+def test_cases_are_grouped_by_the_size_of_their_truth() -> None:
+    rows = [
+        CaseRow(f"{i}", None, "cell", Counts(size // 2, 0, size - size // 2, 0))
+        for i, size in enumerate((40, 0, 8, 10, 20, 30, 2))
+    ]
+    (cell,) = summarise(rows).classes
+    groups = [(group.smallest, group.largest, group.dice.n) for group in cell.by_size]
+    assert groups == [(2, 8, 2), (10, 20, 2), (30, 40, 2)]
+    assert {group.unit for group in cell.by_size} == {"px"}
+    assert summarise(rows[:3]).classes[0].by_size == ()
 
 
 def assert_same(found: float | None, wanted: float) -> None:
     assert (math.nan if found is None else found) == pytest.approx(wanted, nan_ok=True)
 
 
+@settings(max_examples=20)
 @given(tables, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_no_number(
     rows: list[CaseRow], random: Random
@@ -80,7 +135,9 @@ def test_the_order_of_rows_changes_no_number(
     by_name = {item.name: item for item in back.classes}
     for item in there.classes:
         assert repr(item) == repr(by_name[item.name])
-    assert there.dice == pytest.approx(back.dice, nan_ok=True)
+    assert there.foreground.dice.value == pytest.approx(
+        back.foreground.dice.value, nan_ok=True
+    )
 
 
 def test_the_four_case_truth_table() -> None:
@@ -90,7 +147,7 @@ def test_the_four_case_truth_table() -> None:
         for row in case_rows(f"{i}", {"cell": count})
     ]
     (cell,) = summarise(rows).classes
-    assert cell.dice == pytest.approx(0.500)
+    assert cell.dice.value == pytest.approx(0.500)
     assert cell.dice_global == pytest.approx(0.732, abs=5e-4)
     assert (cell.n_defined, cell.n_empty_truth, cell.n_false_positive_on_empty) == (
         3,
@@ -106,7 +163,8 @@ def test_a_missed_object_is_counted_and_costs_a_whole_case() -> None:
     (cell,) = summarise(
         [*case_rows("a", {"cell": missed}), *case_rows("b", {"cell": elsewhere})]
     ).classes
-    assert (cell.n_missed, cell.dice, cell.sensitivity, cell.precision) == (2, 0, 0, 0)
+    means = (cell.dice, cell.sensitivity, cell.precision)
+    assert (cell.n_missed, *(mean.value for mean in means)) == (2, 0, 0, 0)
 
 
 def test_patients_are_counted_once() -> None:
@@ -121,7 +179,8 @@ def test_the_file_states_the_policy_and_is_strict_json(tmp_path: Path) -> None:
     assert "NaN" not in text
     content = json.loads(text)
     assert content["policy"] == POLICY
-    assert content["foreground"]["dice"] is None
+    assert "Under 50 patients" in content["interval"]["warning"]
+    assert content["foreground"]["dice"]["value"] is None
     assert content["classes"]["cell"]["n_defined"] == 0
 
 

@@ -7,6 +7,9 @@ import pytest
 
 from segx.config import DataConfig, FitConfig
 from segx.data.case import Case
+from segx.data.layouts import read_layout
+from segx.data.splits import split
+from segx.data.splits_file import write_splits
 from segx.errors import DataError
 from segx.evaluation.tiles import sample_tiles, splits_of_run
 from tests.data.sets import disc, picture, save
@@ -46,13 +49,20 @@ def test_no_cases_are_said(tmp_path: Path) -> None:
         sample_tiles([], spec(), count=1)
 
 
-def test_a_moved_data_set_is_split_as_it_was(tmp_path: Path) -> None:
+def test_a_moved_data_set_is_split_as_was_written_down(tmp_path: Path) -> None:
     for name in ("here", "there"):
         for i in range(10):
             save(tmp_path / name / "images" / f"{i}.png", picture(seed=i))
             save(tmp_path / name / "masks" / f"{i}.png", disc())
     config = FitConfig(data=DataConfig(root=tmp_path / "here", validation_split=0.3))
-    one, two = splits_of_run(config), splits_of_run(config, root=tmp_path / "there")
+    recorded = tmp_path / "splits.csv"
+    drawn = split(read_layout(config.data, task="segmentation"), config.data, seed=7)
+    write_splits(recorded, drawn, root=tmp_path / "here")
+    one, two = (
+        splits_of_run(config, recorded, root=root)
+        for root in (None, tmp_path / "there")
+    )
+    assert one.items() == drawn.items()
     assert [case.id for case in one.val] == [case.id for case in two.val]
     assert one.val[0].image.is_relative_to(tmp_path / "here")
     assert two.val[0].image.is_relative_to(tmp_path / "there")

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import distributed, multiprocessing
+from torch import Tensor, distributed, multiprocessing
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 from torchmetrics.functional.segmentation import dice_score
 
 from segx.errors import DataError
@@ -130,13 +133,54 @@ def test_a_case_or_class_that_can_not_be_is_refused() -> None:
         metric.update(0, {"nucleus": Counts(1, 0, 0, 0)})
 
 
+def _batches(batch_size: int, *, rank: int, world: int) -> Iterator[list[int]]:
+    """Batches of case indices, as Lightning hands them to one of several processes."""
+    sampler = DistributedSampler(range(CASES), world, rank, shuffle=False)
+    for batch in DataLoader(range(CASES), batch_size, sampler=sampler):
+        yield batch.tolist()
+
+
+def _count(batch_size: int, *, rank: int = 0, world: int = 1) -> CaseCounts:
+    """Predict masks in batches, and count them case by case."""
+    metric = CaseCounts(CASES, CELLS)
+    for batch in _batches(batch_size, rank=rank, world=world):
+        truth, predicted = (
+            torch.stack(part) for part in zip(*map(_masks, batch), strict=True)
+        )
+        for case, *pair in zip(batch, truth.numpy(), predicted.numpy(), strict=True):
+            metric.update(case, count_overlap(*pair, CELLS))
+    return metric
+
+
+def _masks(case: int) -> tuple[Tensor, Tensor]:
+    """Truth and prediction of a case; some classes are absent."""
+    random = torch.Generator().manual_seed(case)
+    truth, predicted = torch.randint(1 + case % 3, (2, 9, 8), generator=random)
+    return truth.to(torch.uint8), predicted.to(torch.uint8)
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method:UserWarning")
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_neither_batches_nor_processes_change_a_number(
+    batch_size: int, world: int
+) -> None:
+    shares = [_count(batch_size, rank=rank, world=world) for rank in range(world)]
+    merged = CaseCounts(CASES, CELLS)
+    merged.counts = _first_seen(torch.stack([share.counts for share in shares]))
+    assert sum(len(share.table()) for share in shares) == CASES + (-CASES % world)
+    assert merged.table() == _count(1).table()
+    assert flat(merged.compute()) == flat(_count(1).compute())
+
+
 def _count_in_process(rank: int, world: int, store: str, out: str) -> None:
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     distributed.init_process_group(
         "gloo", init_method=f"file://{store}", rank=rank, world_size=world
     )
-    filled = [*range(CASES), 0]
-    torch.save(flat(seen(filled[rank::world]).compute()), f"{out}/{rank}.pt")
+    for batch_size in (1, 3, 8):
+        means = _count(batch_size, rank=rank, world=world).compute()
+        torch.save(flat(means), f"{out}/{rank}-{batch_size}.pt")
     distributed.destroy_process_group()
 
 
@@ -145,9 +189,10 @@ def test_two_real_processes_agree_with_one(tmp_path: Path) -> None:
     multiprocessing.spawn(
         _count_in_process, (2, str(tmp_path / "store"), str(tmp_path)), nprocs=2
     )
-    alone = flat(seen(list(range(CASES))).compute())
-    for rank in range(2):
-        assert torch.load(tmp_path / f"{rank}.pt") == alone
+    alone = flat(_count(1).compute())
+    assert len(list(tmp_path.glob("*.pt"))) == 6
+    for path in tmp_path.glob("*.pt"):
+        assert torch.load(path) == alone
 
 
 @given(

@@ -1,21 +1,30 @@
 """Classification scores against scikit-learn, and their laws."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
 from segx.errors import DataError
+from segx.labels import UNKNOWN
 from segx.metrics import (
     auroc,
     average_precision,
     calibration_error,
     class_scores,
     classification_scores,
+)
+from segx.metrics.classification import (
+    SCORES,
+    decisions,
+    known_matrix,
+    score_draws,
+    truth_matrix,
 )
 
 Case = tuple[NDArray[np.int64], NDArray[np.float64]]
@@ -47,6 +56,69 @@ def test_each_class_is_scored_as_scikit_learn_scores_it(case: Case) -> None:
             assert score.auroc == pytest.approx(
                 sklearn_metrics.roc_auc_score(real, scored)
             )
+
+
+@given(cases(), st.integers(0, 2**32))
+def test_weights_count_a_case_as_often_as_repeating_it(case: Case, seed: int) -> None:
+    truth, probabilities = case
+    times = np.random.default_rng(seed).integers(0, 4, len(truth))
+    times[0] += 1  # something must be left
+    drawn = score_draws(
+        truth_matrix(truth, probabilities),
+        probabilities,
+        decided=decisions(truth, probabilities),
+        known=known_matrix(truth, probabilities),
+        weights=times[np.newaxis].astype(np.float64),
+    )
+    repeated = class_scores(np.repeat(truth, times), np.repeat(probabilities, times, 0))
+    wanted = [[getattr(score, name) for name in SCORES] for score in repeated]
+    np.testing.assert_allclose(drawn[0], wanted, atol=1e-9)
+
+
+@settings(max_examples=20)
+@given(cases())
+def test_several_classes_a_case_are_scored_one_by_one(case: Case) -> None:
+    truth, probabilities = case
+    real = truth_matrix(truth, probabilities)
+    several = real.astype(np.int64)
+    several[:, 0] = 1 - several[:, 0]  # no longer one class a case
+    for index, score in enumerate(class_scores(several, probabilities)):
+        is_real, scored = several[:, index] == 1, probabilities[:, index]
+        named = scored >= 0.5
+        assert score.n == is_real.sum()
+        assert score.auroc == pytest.approx(auroc(is_real, scored), nan_ok=True)
+        sensitivity = sklearn_metrics.recall_score(is_real, named, zero_division=np.nan)
+        specificity = sklearn_metrics.recall_score(
+            ~is_real, ~named, zero_division=np.nan
+        )
+        np.testing.assert_allclose(score.sensitivity, sensitivity)
+        np.testing.assert_allclose(score.specificity, specificity)
+    found = classification_scores(several, probabilities).balanced_accuracy
+    recalls = [
+        value
+        for score in class_scores(several, probabilities)
+        for value in (score.sensitivity, score.specificity)
+    ]
+    np.testing.assert_allclose(found, np.nanmean(recalls))
+
+
+@settings(max_examples=20)
+@given(cases(), st.integers(0, 2**32))
+def test_a_class_counts_only_the_cases_where_it_is_known(case: Case, seed: int) -> None:
+    truth, probabilities = case
+    tags = truth_matrix(truth, probabilities).astype(np.int64)
+    hidden = np.random.default_rng(seed).random(tags.shape) < 0.4
+    found = class_scores(np.where(hidden, UNKNOWN, tags), probabilities)
+    for index, score in enumerate(found):
+        known = ~hidden[:, index]
+        if not known.any():
+            assert score.n == 0
+            assert np.isnan(score[1:]).all()
+            continue
+        (alone,) = class_scores(
+            tags[known, index, None], probabilities[known, index, None]
+        )
+        np.testing.assert_allclose(score, alone, atol=1e-9)
 
 
 @given(cases())
@@ -133,12 +205,13 @@ def test_what_cases_of_one_class_can_not_tell_is_undefined() -> None:
         ([], np.zeros((0, 2)), r"\(0,\) .* n >= 1"),
         ([0, 1], np.zeros((3, 2)), r"\(2,\) .*\(3, 2\)"),
         ([0, 2], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
+        ([[0, 2], [1, 0]], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
         ([0, 1], np.array([[0.5, 0.5], [3.0, -2.0]]), "Case 1 .*not logits"),
         ([0, 1], np.array([[0.5, np.nan], [1.0, 0.0]]), "Case 0 .*nan"),
     ],
 )
 def test_values_that_can_not_be_are_refused(
-    truth: list[int], probabilities: NDArray[np.float64], message: str
+    truth: list[Any], probabilities: NDArray[np.float64], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         classification_scores(np.array(truth, dtype=np.int64), probabilities)

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from segx.geometry import Extent, Region
+from segx.scans import open_scan
 from segx.scans.orientation import EXIF_TAG, ORIENTATIONS
 
 
@@ -34,3 +37,16 @@ def test_a_stored_region_is_what_the_upright_region_shows(
     inside = orientation.stored_region(region, stored=Extent(5, 7))
     shown = orientation.upright(stored[inside.slices])
     assert np.array_equal(shown, upright[region.slices])
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("tag", sorted(ORIENTATIONS))
+def test_a_scan_says_whether_it_is_turned(
+    tmp_path: Path, suffix: str, tag: int
+) -> None:
+    exif = Image.Exif()
+    exif[EXIF_TAG] = tag
+    path = tmp_path / f"a{suffix}"
+    Image.new("L", (6, 4)).save(path, exif=exif)
+    with open_scan(path) as scan:
+        assert scan.is_turned == (tag != 1)

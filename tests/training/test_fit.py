@@ -161,7 +161,8 @@ def test_a_test_writes_rows_and_a_summary(
     assert "foreground" in capsys.readouterr().out
     with (run / "test" / "cases.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 6
-    assert (run / "test" / "summary.json").is_file()
+    for name in ("cases.csv", "summary.json", "report.html"):
+        assert (run / "test" / name).is_file()
 
 
 def test_the_command_and_the_api_predict_the_same(run: Path, tmp_path: Path) -> None:

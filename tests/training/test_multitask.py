@@ -170,9 +170,9 @@ def test_balanced_weights_give_all_classes_the_same_sum() -> None:
     assert nested.classes == found
 
 
-def test_balanced_weights_of_findings_are_absent_over_present() -> None:
+def test_balanced_weights_of_tags_are_absent_over_present() -> None:
     rows = [(1, 0), (0, 0), (0, UNKNOWN), (0, 1)]
-    cases = [Case(str(k), Path(f"{k}"), findings=row) for k, row in enumerate(rows)]
+    cases = [Case(str(k), Path(f"{k}"), tags=row) for k, row in enumerate(rows)]
     choice = Choice.model_validate({"name": "CE", "class_weights": "balanced"})
     found = balanced(choice, Labels("multilabel", ("x", "y")), cases)
     assert found.options["class_weights"] == [3.0, 2.0]

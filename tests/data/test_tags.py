@@ -1,4 +1,4 @@
-"""Labels of several classes and lists with holes: what a row may say."""
+"""Tags of several classes, and lists with holes: what a row may say."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import torch
 from segx.config import DataConfig
 from segx.data.case import Layout
 from segx.data.datamodule import SegxDataModule
-from segx.data.defects import DefectsError
+from segx.data.defects import Code
 from segx.data.manifest import read_manifest
 from segx.errors import DataError
 from segx.labels import UNKNOWN, Labels
@@ -35,18 +35,19 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_column_a_class_says_yes_no_or_nothing(root: Path) -> None:
     layout = read(root, "image,wet,hot", "a,1,0", "b,,1.0", "c,0,0", columns=COLUMNS)
-    assert [case.findings for case in layout.cases] == [(1, 0), (UNKNOWN, 1), (0, 0)]
+    assert [case.tags for case in layout.cases] == [(1, 0), (UNKNOWN, 1), (0, 0)]
     assert layout.class_labels == Labels("multilabel", ("wet", "hot"))
 
 
-def test_all_bad_findings_are_listed(root: Path) -> None:
+def test_all_unclear_tags_are_listed(root: Path) -> None:
     lines = ["image,wet,hot", "a,yes,0", "b,,", "c,2,1"]
-    with pytest.raises(DefectsError) as caught:
-        read(root, *lines, columns=COLUMNS)
-    text = str(caught.value)
-    assert "line 2: wet is 'yes'" in text
-    assert "line 3: nothing is known of wet, hot" in text
-    assert "line 4: wet is '2'" in text
+    layout = read(root, *lines, columns=COLUMNS)
+    assert [item.found for item in layout.findings] == [
+        "line 2 has 'yes' in the column 'wet'",
+        "line 3 has nothing in the column 'wet' or 'hot'",
+        "line 4 has '2' in the column 'wet'",
+    ]
+    assert {item.code for item in layout.findings} == {Code.MANIFEST_ROW}
 
 
 def test_classes_name_the_columns_and_must_be_as_many(root: Path) -> None:
@@ -64,11 +65,12 @@ def test_two_tasks_may_each_lack_what_the_other_has(root: Path) -> None:
     layout = read(root, *lines, task="multitask")
     assert [len(case.masks) for case in layout.cases] == [1, 0, 1]
     assert [case.label for case in layout.cases] == [0, 1, None]
-    with pytest.raises(DefectsError, match="line 4: it has neither"):
-        read(root, *lines[:3], "c,,", task="multitask")
-    for task, column in (("segmentation", "mask"), ("classification", "label")):
-        with pytest.raises(DefectsError, match=f"the column '{column}' is empty"):
-            read(root, *lines, task=task)
+    (bare,) = read(root, *lines[:3], "c,,", task="multitask").findings
+    assert bare.found == "line 4 has neither a mask nor a label"
+    for task, columns in (("segmentation", "mask label"), ("classification", "label")):
+        found = {item.found for item in read(root, *lines, task=task).findings}
+        empty = (f"has nothing in the column '{name}'" for name in columns.split())
+        assert {text.split(" ", 2)[2] for text in found} == set(empty)
 
 
 def module(root: Path, **keys: object) -> SegxDataModule:
@@ -116,7 +118,7 @@ def test_two_tasks_without_a_list_are_told_what_it_is(tmp_path: Path) -> None:
         module(tmp_path, manifest=None)
 
 
-def test_images_of_several_classes_come_as_rows_of_findings(root: Path) -> None:
+def test_images_of_several_classes_come_as_rows_of_tags(root: Path) -> None:
     (root / "list.csv").write_text("image,wet,hot\na,1,0\nb,,1\nc,0,0\n")
     keys = {"manifest": "list.csv", "columns": COLUMNS, "resize": 32, "workers": 0}
     config = DataConfig.model_validate({"root": root, "batch_size": 2, **keys})
@@ -124,5 +126,5 @@ def test_images_of_several_classes_come_as_rows_of_findings(root: Path) -> None:
     batch = next(iter(data.train_dataloader()))
     assert batch.label is not None
     assert batch.label.shape == (2, 2)
-    findings = [data.splits.train[index].findings for index in batch.case.tolist()]
-    assert np.array_equal(batch.label.numpy(), findings)
+    tags = [data.splits.train[index].tags for index in batch.case.tolist()]
+    assert np.array_equal(batch.label.numpy(), tags)

@@ -6,43 +6,35 @@ from segx.data.table import Row
 from segx.errors import DataError
 from segx.labels import UNKNOWN
 
-__all__ = ["name_findings", "read_findings"]
+__all__ = ["name_tags", "read_tags"]
 
 _MEANINGS = {"1": 1, "1.0": 1, "0": 0, "0.0": 0}
 
 
-def read_findings(
-    row: Row,
-    columns: Sequence[str],
-    *,
-    needed: bool,
-    on_defect: Callable[[str], None],
+def read_tags(
+    row: Row, columns: Sequence[str], *, on_unclear: Callable[[str, str], None]
 ) -> tuple[int, ...] | None:
     """Read what one row says of each class.
 
     Args:
         row: The row.
         columns: A column a class; an empty cell says that nobody knows.
-        needed: Whether something must be known.
-        on_defect: Called with each thing that is wrong.
+        on_unclear: Called with the column and the text of a cell that says nothing
+            else either.
 
     Returns:
         1, 0 or `UNKNOWN` for each column; None where not one is known.
     """
-    findings = []
+    tags = []
     for name in columns:
         cell = row.get(name)
         if cell is not None and cell not in _MEANINGS:
-            on_defect(f"{name} is {cell!r}. Allowed: 1, 0, or nothing if unknown.")
-        findings.append(_MEANINGS.get(cell or "", UNKNOWN))
-    if any(finding != UNKNOWN for finding in findings):
-        return tuple(findings)
-    if columns and needed:
-        on_defect(f"nothing is known of {', '.join(columns)}: leave the row out.")
-    return None
+            on_unclear(name, cell)
+        tags.append(_MEANINGS.get(cell or "", UNKNOWN))
+    return tuple(tags) if any(tag != UNKNOWN for tag in tags) else None
 
 
-def name_findings(
+def name_tags(
     columns: tuple[str, ...], classes: tuple[str, ...] | None
 ) -> tuple[str, ...]:
     """What the classes are called: as `classes` says, or as the columns are.

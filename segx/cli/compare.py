@@ -1,0 +1,89 @@
+"""segx compare: two models on the same cases, with paired intervals."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segx.cli.console import console
+from segx.cli.parser import Parser
+from segx.cli.results import comparison_table, score_comparison_table
+from segx.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segx.evaluation.compare import Comparison, PairedMetric
+    from segx.evaluation.compare_classified import ClassifiedComparison
+
+__all__ = ["run"]
+
+
+def run(argv: list[str]) -> int:
+    """Compare two runs case by case and print the differences."""
+    arguments = _parser().parse_args(argv)
+    # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.evaluation.classified_file import is_classified
+    from segx.evaluation.compare import results_file
+
+    files = [results_file(path) for path in (arguments.first, arguments.second)]
+    kinds = [is_classified(file) for file in files]
+    if kinds[0] != kinds[1]:
+        raise ConfigError(
+            f"{files[kinds.index(True)]} is of a classification, the other of masks: "
+            "compare models that do the same."
+        )
+    found = _classified(files) if kinds[0] else _masks(files, arguments.metric)
+    for name, cases in (("first", found.only_first), ("second", found.only_second)):
+        if cases:
+            _say(f"Only in the {name}, left out: {', '.join(cases)}")
+    return 0
+
+
+def _masks(files: list[Path], metric: "PairedMetric") -> "Comparison":
+    from segx.evaluation.cases import read_cases
+    from segx.evaluation.compare import compare
+
+    found = compare(*(read_cases(file) for file in files), metric=metric)
+    console.print(comparison_table(found))
+    for item in (*found.classes, found.foreground):
+        _say(f"{item.name}: {item.verdict}")
+    for item in found.classes:
+        if item.n_only_first or item.n_only_second:
+            _say(
+                f"{item.name}: left out are {item.n_only_first} cases where only the "
+                f"first has a {metric} and {item.n_only_second} where only the second "
+                "has; a Dice of nothing comes from a false positive."
+            )
+    return found
+
+
+def _classified(files: list[Path]) -> "ClassifiedComparison":
+    from segx.evaluation.classified_file import read_classified
+    from segx.evaluation.compare_classified import compare_classified
+
+    (names, first), (others, second) = (read_classified(file) for file in files)
+    found = compare_classified(first, second, class_names=(names, others))
+    console.print(score_comparison_table(found))
+    for item in found.scores:
+        _say(f"{item.name}: {item.verdict}")
+    return found
+
+
+def _say(text: str) -> None:
+    console.print(text, highlight=False)
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="segx compare",
+        description="Compare two models on the cases that both were measured on: the "
+        "second minus the first, patients drawn anew in pairs.",
+    )
+    for name in ("first", "second"):
+        parser.add_argument(
+            name, type=Path, help="a run, a folder of `segx evaluate`, or a cases.csv"
+        )
+    parser.add_argument(
+        "--metric",
+        choices=("dice", "iou", "sensitivity", "precision", "nsd"),
+        default="dice",
+        help="of masks (default: dice)",
+    )
+    return parser

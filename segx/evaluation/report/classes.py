@@ -1,0 +1,395 @@
+"""The report on a classification: ranking, calibration, and the surest mistakes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segx.errors import SegxError
+from segx.evaluation.bootstrap import Resampling
+from segx.evaluation.classification import (
+    CLASSIFICATION_POLICY,
+    ClassEstimates,
+    ClassificationSummary,
+    ClassifiedCase,
+)
+from segx.evaluation.report.cells import MOST_ROWS, shown
+from segx.evaluation.report.origin import (
+    few_patients,
+    foot,
+    lead,
+    origin,
+    title,
+)
+from segx.evaluation.report.sketch import Look
+from segx.geometry import Extent
+from segx.labels import UNKNOWN
+from segx.metrics.classification import THRESHOLD
+from segx.pages import (
+    Block,
+    Chart,
+    Charts,
+    Column,
+    Gallery,
+    Headline,
+    Matrix,
+    Notice,
+    Page,
+    Picture,
+    Section,
+    Table,
+    Text,
+    thumbnail,
+    write_page,
+)
+from segx.pages.charts import Band, Curve, curves
+from segx.pages.glance import glance
+from segx.pages.reliability import reliability
+
+__all__ = ["report_on_classes", "write_classification_report"]
+
+_SHOWN = 12
+_SCORES = (
+    ("AUROC", "auroc"),
+    ("average precision", "average_precision"),
+    ("sensitivity", "sensitivity"),
+    ("specificity", "specificity"),
+    ("Brier", "brier"),
+    ("ECE", "ece"),
+)
+
+
+class _Mistake(NamedTuple):
+    """A class that a case was wrongly taken for, or that was missed."""
+
+    case: ClassifiedCase
+    sureness: float
+    text: str
+
+
+def write_classification_report(
+    path: Path,
+    summary: ClassificationSummary,
+    cases: Sequence[ClassifiedCase],
+    *,
+    images: Mapping[str, Path] | None = None,
+    look: Look | None = None,
+) -> None:
+    """Write report.html of a classification, whole or not at all.
+
+    Args:
+        path: Where to.
+        summary: Made of the cases.
+        cases: What was predicted.
+        images: File of each case, so that mistakes can be shown.
+        look: How these files are shown.
+    """
+    page = report_on_classes(summary, cases, images=images or {}, look=look or Look())
+    write_page(path, page)
+
+
+def report_on_classes(
+    summary: ClassificationSummary,
+    cases: Sequence[ClassifiedCase],
+    *,
+    images: Mapping[str, Path],
+    look: Look,
+) -> Page:
+    """The page of `write_classification_report`, as values."""
+    names = [item.name for item in summary.classes]
+    sections = [
+        Section("Per class", _per_class(summary)),
+        Section("ROC", _roc(summary, cases)),
+        Section("Calibration", [_calibration(summary)]),
+        Section("Confusion", _confusion(summary)),
+        Section("Surest mistakes", _gallery(cases, names, images, look)),
+        Section("All cases", [_all_cases(cases, names)]),
+        Section("How these numbers came about", origin(summary.provenance)),
+    ]
+    return Page(
+        kicker="Classification report",
+        title=title(summary.provenance),
+        lead=lead(summary.provenance, [case.patient for case in cases]),
+        top=[*_notices(summary), _headline(summary)],
+        sections=[section for section in sections if section.blocks],
+        foot=foot(summary.provenance),
+    )
+
+
+def _notices(summary: ClassificationSummary) -> list[Notice]:
+    absent = [item.name for item in summary.classes if not item.n]
+    notices = few_patients(summary.n_patients)
+    if absent:
+        text = f"No case is of {', '.join(absent)}: what is said of them says little."
+        notices.append(Notice("warning", text))
+    return notices
+
+
+def _headline(summary: ClassificationSummary) -> Headline:
+    scores = summary.scores
+    of = "mean over classes, 95 % interval"
+    return Headline(
+        [
+            ("AUROC", shown(scores.auroc), of),
+            ("Balanced accuracy", shown(scores.balanced_accuracy), of),
+            ("Average precision", shown(scores.average_precision), of),
+            ("Calibration error", shown(scores.ece), f"ECE, {of}; 0 is best"),
+        ]
+    )
+
+
+def _per_class(summary: ClassificationSummary) -> list[Block]:
+    scores = summary.scores
+    table = Table(
+        f"Each class against the rest, n = {summary.n_cases} cases, with the 95 % "
+        "interval over patients; n: cases that truly are of the class. Of Brier and "
+        "ECE less is better.",
+        [
+            Column("class", is_text=True),
+            Column("n"),
+            *(Column(heading) for heading, _ in _SCORES),
+        ],
+        [
+            [item.name, item.n, *(shown(getattr(item, key)) for _, key in _SCORES)]
+            for item in summary.classes
+        ],
+        totals=[
+            [
+                *("mean", summary.n_cases),
+                *(shown(scores.auroc), shown(scores.average_precision), "", ""),
+                *(shown(scores.brier), shown(scores.ece)),
+            ]
+        ],
+    )
+    return [Text(CLASSIFICATION_POLICY, is_policy=True), table, *_thresholds(summary)]
+
+
+def _thresholds(summary: ClassificationSummary) -> list[Table]:
+    points = [(item.name, item.at_threshold) for item in summary.classes]
+    if summary.thresholds_from is None:
+        return []
+    return [
+        Table(
+            f"At thresholds that were chosen on {summary.thresholds_from} cases, "
+            f"n = {summary.n_cases}: a case is named a class at or above its "
+            "threshold; 95 % intervals over patients.",
+            [
+                Column("class", is_text=True),
+                *(Column(name) for name in ("threshold", "sensitivity", "specificity")),
+            ],
+            [
+                [
+                    name,
+                    point.threshold,
+                    shown(point.sensitivity),
+                    shown(point.specificity),
+                ]
+                for name, point in points
+                if point is not None
+            ],
+        )
+    ]
+
+
+def _roc(
+    summary: ClassificationSummary, cases: Sequence[ClassifiedCase]
+) -> list[Block]:
+    charts = [
+        _roc_chart(item, index, cases)
+        for index, item in enumerate(summary.classes)
+        if item.roc is not None
+    ]
+    return [Charts(charts)] if charts else []
+
+
+def _roc_chart(
+    item: ClassEstimates, index: int, cases: Sequence[ClassifiedCase]
+) -> Chart:
+    told = [case for case in cases if _is_known(case, index)]
+    real = np.array([_is_of(case, index) for case in told])
+    scored = np.array([case.probabilities[index] for case in told])
+    resampling = Resampling([case.cluster for case in told])
+    grid, low, high = _band(real, scored, resampling)
+    corners = item.roc or ((), ())
+    svg = curves(
+        [Curve("sensitivity", corners[0], corners[1])],
+        band=Band(grid, low, high),
+        x_axis="1 − specificity",
+        y_axis="sensitivity",
+        is_unit_square=True,
+    )
+    area = item.auroc
+    return Chart(
+        svg,
+        f"{item.name} against the rest: n = {item.n} of {len(told)} cases. AUROC "
+        f"{area.value:.3f}, 95 % interval {area.low:.3f} to {area.high:.3f}; the band "
+        "is the 95 % interval of the sensitivity, patients drawn anew.",
+    )
+
+
+def _band(
+    real: NDArray[np.bool_], scored: NDArray[np.float64], resampling: Resampling
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """For false positive rates the interval that the sensitivity is in."""
+    grid = np.linspace(0, 1, 101)
+    order = np.argsort(-scored, kind="stable")
+    is_last = np.append(np.diff(scored[order]) != 0, True)  # ties are named together
+
+    def sensitivities(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        drawn = weights[:, order]
+        found = np.cumsum(drawn * real[order], axis=1)[:, is_last]
+        wrong = np.cumsum(drawn * ~real[order], axis=1)[:, is_last]
+        curves_drawn = np.full((len(drawn), len(grid)), np.nan)
+        for row, (y, x) in enumerate(zip(found, wrong, strict=True)):
+            if y[-1] and x[-1]:
+                ends = np.append(0, x / x[-1]), np.append(0, y / y[-1])
+                curves_drawn[row] = np.interp(grid, *ends)
+        return curves_drawn
+
+    _, draws = resampling.statistic(sensitivities)
+    low, high = np.nanquantile(draws, (0.025, 0.975), axis=0)
+    return grid, low, high
+
+
+def _calibration(summary: ClassificationSummary) -> Charts:
+    return Charts(
+        [
+            Chart(
+                reliability(
+                    item.reliability.probability,
+                    item.reliability.frequency,
+                    item.reliability.n,
+                    unit="cases",
+                    has_intervals=True,
+                ),
+                f"{item.name}: share of the cases that are of the class by predicted "
+                f"probability, n = {sum(item.reliability.n)} in 15 bins, with 95 % "
+                f"Wilson intervals; expected calibration error {item.ece.value:.3f}.",
+            )
+            for item in summary.classes
+        ]
+    )
+
+
+def _confusion(summary: ClassificationSummary) -> list[Block]:
+    if summary.confusion is None:
+        return []
+    caption = (
+        f"Cases by true and most probable class, n = {summary.n_cases}: share of the "
+        "true class (a row), and number."
+    )
+    return [Matrix(caption, summary.confusion.names, summary.confusion.counts)]
+
+
+def _gallery(
+    cases: Sequence[ClassifiedCase],
+    names: Sequence[str],
+    images: Mapping[str, Path],
+    look: Look,
+) -> list[Block]:
+    """The mistakes of largest probability whose image can be shown."""
+    found = [mistake for case in cases for mistake in _mistakes(case, names)]
+    found.sort(key=lambda item: (-item.sureness, item.case.case))
+    pictures: list[Picture] = []
+    for mistake in found:
+        if len(pictures) == _SHOWN:
+            break
+        try:
+            picture = glance(
+                images[mistake.case.case], axis=look.axis, intensity=look.intensity
+            )
+        except (KeyError, SegxError):
+            continue
+        pictures.append(
+            Picture(
+                thumbnail(picture),
+                Extent(*picture.shape[:2]),
+                (),
+                mistake.case.case,
+                [mistake.text],
+            )
+        )
+    if not pictures:
+        return []
+    caption = (
+        f"The {len(pictures)} mistakes of the largest probability, of {len(found)} "
+        f"mistakes in n = {len(cases)} cases."
+    )
+    return [Gallery(caption, pictures)]
+
+
+def _mistakes(case: ClassifiedCase, names: Sequence[str]) -> list[_Mistake]:
+    if isinstance(case.truth, int):
+        named = int(np.argmax(case.probabilities))
+        sure = case.probabilities[named]
+        text = f"{names[case.truth]}, taken for {names[named]} ({sure:.2f})"
+        return [] if named == case.truth else [_Mistake(case, sure, text)]
+    found = []
+    for name, is_real, probability in zip(
+        names, case.truth, case.probabilities, strict=True
+    ):
+        sure = 1 - probability if is_real else probability
+        if is_real != UNKNOWN and sure > THRESHOLD:
+            text = f"{name} {'missed' if is_real else 'named'} ({probability:.2f})"
+            found.append(_Mistake(case, sure, text))
+    return found
+
+
+def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
+    """A row a case, the least probable truth first, so that mistakes are on top."""
+    ordered = sorted(cases, key=lambda case: (_of_truth(case), case.case))
+    has_patients = any(case.patient for case in cases)
+    may_be_several = any(isinstance(case.truth, tuple) for case in cases)
+    part = "all" if len(cases) <= MOST_ROWS else f"the {MOST_ROWS} least probable"
+    return Table(
+        f"Cases, least probability of the truth first: {part} of n = {len(cases)}. "
+        "cases.csv beside this page holds every row in full precision.",
+        [
+            Column("case", is_text=True),
+            *([Column("patient", is_text=True)] if has_patients else []),
+            Column("truth", is_text=True),
+            Column("named" if may_be_several else "most probable", is_text=True),
+            *(Column(f"p({name})") for name in names),
+        ],
+        [
+            [
+                case.case,
+                *([case.patient or ""] if has_patients else []),
+                ", ".join(name for k, name in enumerate(names) if _is_of(case, k)),
+                _named(case, names),
+                *case.probabilities,
+            ]
+            for case in ordered[:MOST_ROWS]
+        ],
+        is_long=True,
+    )
+
+
+def _named(case: ClassifiedCase, names: Sequence[str]) -> str:
+    """The most probable class or, where there may be several, all that are found."""
+    if isinstance(case.truth, int):
+        return names[int(np.argmax(case.probabilities))]
+    found = zip(names, case.probabilities, strict=True)
+    return ", ".join(name for name, probability in found if probability >= THRESHOLD)
+
+
+def _is_of(case: ClassifiedCase, index: int) -> bool:
+    if isinstance(case.truth, int):
+        return case.truth == index
+    return case.truth[index] == 1
+
+
+def _is_known(case: ClassifiedCase, index: int) -> bool:
+    return isinstance(case.truth, int) or case.truth[index] != UNKNOWN
+
+
+def _of_truth(case: ClassifiedCase) -> float:
+    """Probability that was given to the truth; of several, the least."""
+    return min(
+        probability if _is_of(case, index) else 1 - probability
+        for index, probability in enumerate(case.probabilities)
+        if _is_of(case, index)
+        or (not isinstance(case.truth, int) and _is_known(case, index))
+    )
