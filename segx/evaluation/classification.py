@@ -274,7 +274,7 @@ class ScoredCases:
     def headline(self, name: str) -> Estimate:
         """One of `HEADLINES`, with its interval."""
         value, draws = self.headline_draws(name)
-        counted: NDArray[np.bool_] = self.known.any(axis=1)
+        counted = self.known.sum(axis=1) > 0
         return self.resampling.estimate(value, draws, counted=counted)
 
     def headline_draws(self, name: str) -> tuple[float, NDArray[np.float64]]:

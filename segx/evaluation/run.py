@@ -96,9 +96,9 @@ def places_of(spec: ModelSpec, out: Path) -> dict[Part, Path]:
     """What there is to measure of a model, and the folder for each part."""
     if spec.labels is None:
         return {"classes": out}
-    return {"masks": out} | (
-        {"classes": classes_beside(out)} if spec.class_names else {}
-    )
+    if spec.class_names is None:
+        return {"masks": out}
+    return {"masks": out, "classes": classes_beside(out)}
 
 
 def classes_beside(masks: Path) -> Path:

@@ -249,11 +249,12 @@ def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> N
     classes = probabilities.shape[1]
     least, end = (0, classes) if truth.ndim == 1 else (UNKNOWN, 2)
     if truth.min() < least or truth.max() >= end:
-        allowed = f"0 … {end - 1}" if truth.ndim == 1 else f"0, 1 and {UNKNOWN}"
+        allowed = f"0 … {end - 1}"
+        if truth.ndim == 2:
+            allowed = f"0, 1 and {UNKNOWN} where it is unknown"
         raise DataError(
-            f"The truth holds {truth.min()} … {truth.max()}; with probabilities of "
-            f"{classes} classes allowed are {allowed}"
-            f"{'' if truth.ndim == 1 else ' for unknown'}."
+            f"The truth holds ids {truth.min()} … {truth.max()}; with probabilities of "
+            f"{classes} classes allowed are {allowed}."
         )
     inside = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
     if not inside.all():  # nan is not inside

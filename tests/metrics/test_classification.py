@@ -205,7 +205,7 @@ def test_what_cases_of_one_class_can_not_tell_is_undefined() -> None:
         ([], np.zeros((0, 2)), r"\(0,\) .* n >= 1"),
         ([0, 1], np.zeros((3, 2)), r"\(2,\) .*\(3, 2\)"),
         ([0, 2], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
-        ([[0, 2], [1, 0]], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
+        ([[0, 2], [1, 0]], np.full((2, 2), 0.5), "ids 0 … 2.* 0, 1 and -1"),
         ([0, 1], np.array([[0.5, 0.5], [3.0, -2.0]]), "Case 1 .*not logits"),
         ([0, 1], np.array([[0.5, np.nan], [1.0, 0.0]]), "Case 0 .*nan"),
     ],
