@@ -1,17 +1,24 @@
 """A trained model on disk: a run folder, a .ckpt, or a folder of config and weights."""
 
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from segx.atomic import replacing, verify_digest, write_digest, write_text
+from segx.atomic import (
+    digest_file,
+    replacing,
+    verify_digest,
+    write_digest,
+    write_text,
+)
 from segx.config import (
     Choice,
     ModelConfig,
@@ -37,11 +44,30 @@ __all__ = [
     "read_checkpoint",
     "read_spec",
     "save_model",
+    "store_spec",
 ]
 
 _WEIGHTS = (".ckpt", ".safetensors")
+# What torch lets out of damaged checkpoints: fuzzing has brought these up.
+_DAMAGE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 # Where a run and a model folder keep their weights, the better ones first.
-_PLACES = ("checkpoints/best.ckpt", "checkpoints/last.ckpt", "weights.safetensors")
+_PLACES = (
+    "checkpoints/best.ckpt",
+    "checkpoints/last.ckpt",
+    "checkpoints/previous.ckpt",
+    "weights.safetensors",
+)
 
 
 @dataclass(frozen=True)
@@ -142,6 +168,35 @@ def save_model(model: Model, folder: Path) -> Path:
     return folder
 
 
+def store_spec(path: Path, spec: ModelSpec) -> Path:
+    """Write another spec into a trained model, whose weights stay as they are.
+
+    Args:
+        path: A run folder, a ``.ckpt`` or a model folder; what `load_model` takes.
+        spec: Must describe the same network.
+
+    Returns:
+        The file that was written.
+    """
+    weights = find_weights(path)
+    values = spec.model_dump(mode="json")
+    if weights.suffix == ".safetensors":
+        config = weights.with_name("config.yaml")
+        write_text(config, dump_yaml(values))
+        return config
+    verify_digest(weights)
+    content = read_checkpoint(weights)
+    content["hyper_parameters"]["spec"] = values
+    # Into an open file: of a path, torch would write the temporary name into it.
+    with replacing(weights) as temporary:
+        with temporary.open("wb") as file:
+            torch.save(content, file)
+        # Without a digest a file is taken as it is, with another's it is not.
+        digest_file(weights).unlink(missing_ok=True)
+    write_digest(weights)
+    return weights
+
+
 def find_weights(path: Path) -> Path:
     """The file that holds the weights of a run, a model folder or a checkpoint.
 
@@ -175,16 +230,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        EOFError,
-        RuntimeError,
-        pickle.UnpicklingError,
-        ValueError,
-    ) as error:
+    except _DAMAGE as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ArtifactError(
             f"{path} can't be read as a checkpoint of tensors and plain values "
-            f"({str(error).splitlines()[0]}). It is damaged, or it is not one of segx."
+            f"({reason}). It is damaged, or it is not one of segx."
         ) from error
     if not isinstance(content, dict):
         raise ArtifactError(
@@ -211,21 +261,33 @@ def _read_folder(weights: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
 def _folder_config(weights: Path) -> object:
     config = weights.with_name("config.yaml")
     try:
-        return parse_yaml(config.read_text(encoding="utf-8"), name=str(config))
-    except OSError as error:
+        text = config.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
         raise ArtifactError(f"{weights} has no config.yaml beside it.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(
+            f"{config} can't be read ({error}). Export the model again."
+        ) from error
+    return parse_yaml(text, name=str(config))
 
 
 def _read_checkpoint(path: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     content = read_checkpoint(path)
-    state = content.get("state_dict")
-    spec = content.get("hyper_parameters", {}).get("spec")
-    if not isinstance(state, Mapping) or spec is None:
+    state, values = content.get("state_dict"), content.get("hyper_parameters")
+    spec = values.get("spec") if isinstance(values, Mapping) else None
+    if not _is_state(state) or spec is None:
         raise ArtifactError(
             f"{path} is a checkpoint, but not one that segx fit wrote: it has no model "
-            "spec. Foreign weights can start an encoder: --model.encoder.weights FILE."
+            "spec. Foreign weights can start an encoder: --model.init_from FILE."
         )
     return parse_spec(spec, source=path), network_state(state)
+
+
+def _is_state(state: object) -> TypeGuard[Mapping[str, Tensor]]:
+    return isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(item, Tensor)
+        for name, item in state.items()
+    )
 
 
 def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from segx.errors import ArtifactError
 
 __all__ = [
+    "digest_file",
+    "flush",
     "replacing",
     "replacing_folder",
     "sha256",
@@ -40,9 +42,9 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -78,7 +80,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         for entry in (*temporary.rglob("*"), temporary):
-            _flush(entry)
+            flush(entry)
         if path.exists():
             path.replace(older)
         try:
@@ -87,7 +89,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             if older.exists():
                 older.replace(path)
             raise
-        _flush(path.parent)
+        flush(path.parent)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -106,7 +108,7 @@ def sha256(path: Path) -> str:
 
 def write_digest(path: Path) -> None:
     """Write a file's SHA-256 beside it, as ``sha256sum --check`` reads it."""
-    write_text(_digest_file(path), f"{sha256(path)}  {path.name}\n")
+    write_text(digest_file(path), f"{sha256(path)}  {path.name}\n")
 
 
 def verify_digest(path: Path) -> None:
@@ -115,7 +117,7 @@ def verify_digest(path: Path) -> None:
     Raises:
         ArtifactError: If the file is not the one that was written.
     """
-    digest = _digest_file(path)
+    digest = digest_file(path)
     if digest.is_file() and digest.read_text(encoding="utf-8").split()[:1] != [
         sha256(path)
     ]:
@@ -125,11 +127,12 @@ def verify_digest(path: Path) -> None:
         )
 
 
-def _digest_file(path: Path) -> Path:
+def digest_file(path: Path) -> Path:
+    """Where the SHA-256 of a file stands."""
     return path.with_name(f"{path.name}.sha256")
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Wait until a file's or a folder's data are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
 from segx.errors import ArtifactError
 from segx.labels import ClassKind, Labels
+from segx.masks.calibration import Calibration
 from segx.masks.cleaning import Cleaning
 from segx.scans.intensity import Intensity
 
@@ -39,6 +40,8 @@ class ModelSpec(BaseModel):
     resize: tuple[int, int] | None
     """Rows and columns that every image is resized to first."""
     inference: InferenceConfig
+    calibration: Calibration | None = None
+    """What `segx calibrate` found; None before it was called."""
 
     @property
     def class_labels(self) -> Labels | None:

@@ -1,6 +1,7 @@
 """A model comes back from disk as it was, or is refused with what is wrong with it."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from segx.artifact import (
     load_model,
     read_spec,
     save_model,
+    store_spec,
 )
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig, ModelConfig
-from segx.errors import ArtifactError, ConfigError
+from segx.errors import ArtifactError, ConfigError, SegxError
 from segx.labels import Labels
+from segx.masks.calibration import Calibration
 from segx.scans import Intensity
 
 
@@ -110,6 +113,52 @@ def test_a_hostile_checkpoint_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError):
         load_model(path)
     assert not marker.exists()
+
+
+@pytest.mark.parametrize("key", ["_instantiator", "_class_path", "class_path"])
+def test_what_a_checkpoint_names_is_not_imported(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    marker = tmp_path / "marker"
+    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_checkpoint(tmp_path / "a.ckpt", model)
+    content = torch.load(path, weights_only=True)
+    content["hyper_parameters"] |= {key: "evil.Module", "hparams_name": "evil.x"}
+    torch.save(content, path)
+    assert same(load_model(path), model)
+    content["hyper_parameters"]["spec"]["decoder"] = {key: "evil.Module"}
+    torch.save(content, path)
+    with pytest.raises(SegxError):
+        load_model(path)
+    assert not marker.exists()
+    assert "evil" not in sys.modules
+
+
+def test_another_spec_is_stored_and_the_weights_stay(
+    model: Model, tmp_path: Path
+) -> None:
+    save_model(model, tmp_path / "folder")
+    write_checkpoint(tmp_path / "a.ckpt", model, epoch=3)
+    calibration = Calibration(1.5, soft_dice=(0.5,), dice=(0.25,), flag_below=0.125)
+    changed = model.spec.model_copy(update={"calibration": calibration})
+    for path in (tmp_path / "folder", tmp_path / "a.ckpt"):
+        store_spec(path, changed)
+        loaded = load_model(path)
+        assert loaded.spec == changed
+        assert same(loaded, model)
+    assert torch.load(tmp_path / "a.ckpt", weights_only=True)["epoch"] == 3
+    assert (tmp_path / "a.ckpt.sha256").is_file()
+
+
+def test_a_damaged_checkpoint_is_not_written_anew(model: Model, tmp_path: Path) -> None:
+    path = write_checkpoint(tmp_path / "a.ckpt", model)
+    store_spec(path, model.spec)
+    content = path.read_bytes()[:-1] + b"x"
+    path.write_bytes(content)
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        store_spec(path, model.spec)
+    assert path.read_bytes() == content
 
 
 def test_tensors_of_another_decoder_are_named(model: Model, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_imagenet_without_a_network_says_what_to_do(
     monkeypatch.setattr(timm, "create_model", offline)
     target = encoder()
     target.name = "legacy_xception"
-    with pytest.raises(ArtifactError, match=r"downloaded here.*encoder\.weights FILE"):
+    with pytest.raises(ArtifactError, match=r"downloaded here.*model\.init_from FILE"):
         load_encoder_weights(target, "imagenet")
 
 

@@ -28,7 +28,7 @@ from rich.table import Table
 from segx.atomic import sha256
 from segx.evaluation.records import Json, write_json
 
-__all__ = ["Trial", "compare", "main"]
+__all__ = ["Trial", "compare", "kill", "main"]
 
 IGNORED = (".segx/*",)
 
@@ -86,7 +86,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> tuple[float, list[T
     for number in range(arguments.times):
         out = folder / f"killed{number}"
         moment = whole_s * (number + chance.random()) / arguments.times
-        was_running = _kill(_command(arguments, out), after_s=moment, log=_log(out))
+        was_running = kill(_command(arguments, out), after_s=moment, log=_log(out))
         files = len(_files(out, ignored=arguments.ignore))
         rerun_s = _finish(arguments, out)
         differences = compare(expected, out, ignored=arguments.ignore)
@@ -111,7 +111,7 @@ def _log(out: Path) -> Path:
     return out.with_name(f"{out.name}.log")
 
 
-def _kill(command: Sequence[str], *, after_s: float, log: Path) -> bool:
+def kill(command: Sequence[str], *, after_s: float, log: Path) -> bool:
     """Start a command, kill it and its children; whether it was still running."""
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
@@ -128,7 +128,7 @@ def _kill(command: Sequence[str], *, after_s: float, log: Path) -> bool:
             process.wait()
             return True
     if process.returncode:
-        raise SystemExit(f"segx predict failed by itself: {peers.last_line(log)}")
+        raise SystemExit(f"{command[3]} failed by itself: {peers.last_line(log)}")
     return False
 
 

@@ -25,6 +25,7 @@ model, source, target = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 spec = json.loads(session.get_modelmeta().custom_metadata_map["segx.spec"])
 plan, labels, scale = spec["inference"], spec["labels"], spec["intensity"]
+heat = np.float32((spec.get("calibration") or {}).get("temperature", 1))
 free = {"tile": 512, "overlap": 0.125}  # what the model may leave open
 side, overlap = (free[k] if plan[k] == "auto" else plan[k] for k in free)
 low, high, mean, std = (np.float32(scale[k]) for k in ("low", "high", "mean", "std"))
@@ -38,7 +39,7 @@ total, weight = np.zeros((2, len(labels["names"]), *image.shape[1:]), np.float32
 for top in starts(image.shape[1], tile[0]):
     for left in starts(image.shape[2], tile[1]):
         part = np.s_[:, top : top + tile[0], left : left + tile[1]]
-        logits = session.run(None, {"tiles": image[part][np.newaxis]})[0][0]
+        logits = session.run(None, {"tiles": image[part][np.newaxis]})[0][0] / heat
         powers = np.exp(logits - logits.max(axis=0))
         softmax, sigmoid = powers / powers.sum(axis=0), 0.5 + 0.5 * np.tanh(logits / 2)
         chances = softmax if labels["kind"] == "multiclass" else sigmoid

@@ -1,6 +1,7 @@
 """segx fit: train a network."""
 
 import textwrap
+from argparse import Namespace
 from pathlib import Path
 
 from segx.cli.configs import config_lines
@@ -17,22 +18,18 @@ _WIDTH = 100
 def run(argv: list[str]) -> int:
     """Parse the command line, train, and say what to type next."""
     arguments, given = _parser().parse_with_keys(argv)
-    config = read_config(arguments.config, given)
+    _check_usage(arguments)
+    name = arguments.name or Path(arguments.config).stem
+    config = read_config(
+        arguments.config or arguments.runs / name / "config.yaml", given
+    )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.training.budget import parse_budget
     from segx.training.fit import fit
+    from segx.training.processes import is_first
     from segx.training.run import RunFolder
 
-    if arguments.ckpt_path not in (None, "last"):
-        raise ConfigError(
-            f"--ckpt_path {arguments.ckpt_path!r}: only 'last' is allowed."
-        )
-    if arguments.ckpt_path and arguments.budget:
-        raise ConfigError(
-            "--budget plans a training from its start; a run that goes on has its plan "
-            "in its config.yaml. Leave --budget out."
-        )
-    folder = RunFolder(arguments.runs / (arguments.name or Path(arguments.config).stem))
+    folder = RunFolder(arguments.runs / name)
     fit(
         config,
         folder,
@@ -40,12 +37,33 @@ def run(argv: list[str]) -> int:
         resume=arguments.ckpt_path == "last",
         progress=not arguments.quiet,
     )
+    if not is_first():
+        return 0
     console.print(f"Trained: {folder.path}", highlight=False)
     console.print(f"  measure it:  segx test {folder.path}", highlight=False)
     console.print(
         f"  use it:      segx predict {folder.path} IMAGE… -o OUT", highlight=False
     )
     return 0
+
+
+def _check_usage(arguments: Namespace) -> None:
+    """Refuse what can't go together."""
+    if arguments.ckpt_path not in (None, "last"):
+        raise ConfigError(
+            f"--ckpt_path {arguments.ckpt_path!r}: only 'last' is allowed."
+        )
+    if arguments.ckpt_path and arguments.budget:
+        raise ConfigError(
+            "--budget plans a training from its start; a run that goes on keeps to "
+            "what is left of its own. Leave --budget out."
+        )
+    if arguments.config is None and not (arguments.ckpt_path and arguments.name):
+        raise ConfigError(
+            "-c says what to train: a YAML file, or a stock config as segx configs "
+            "lists them. Only a run that goes on has its own: --name NAME --ckpt_path "
+            "last"
+        )
 
 
 def _parser() -> Parser:
@@ -58,8 +76,7 @@ def _parser() -> Parser:
     parser.add_argument(
         "-c",
         "--config",
-        required=True,
-        help="a YAML file, or the name of a stock config",
+        help="a YAML file, or a stock config's name; a run that goes on has its own",
     )
     parser.add_argument(
         "--name", help="name of the run folder (default: the config's name)"

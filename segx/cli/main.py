@@ -21,6 +21,7 @@ COMMANDS = {
     "test": ("test", "measure a trained model on the test cases"),
     "evaluate": ("evaluate", "measure masks of any tool: segx evaluate TRUTH MASKS"),
     "compare": ("compare", "two models on the same cases, with intervals"),
+    "calibrate": ("calibrate", "fit how sure a model may be, and flags for its masks"),
     "predict": (
         "predict",
         "write masks of files or folders: segx predict RUN PATH… -o OUT",

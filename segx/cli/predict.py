@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console
+from segx.cli.flags import show_flags
 from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress
 from segx.errors import ConfigError
@@ -61,6 +62,7 @@ def run(argv: list[str]) -> int:
         f"{f'; {known} were there already' if known else ''}",
         highlight=False,
     )
+    show_flags(outcomes)
     return 1 if len(written) < len(outcomes) else 0
 
 

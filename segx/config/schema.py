@@ -55,14 +55,20 @@ class Choice(Section):
 
 
 class EncoderConfig(Section):
-    """Which Xception, how far it reduces, and where its weights come from."""
+    """Which Xception, and how far it reduces."""
 
     name: str = "legacy_xception"
     """legacy_xception, xception41, 65, 71, 41p or 65p."""
     output_stride: Literal[8, 16, 32] = 32
     """16 or 8 keep deep features finer (not legacy_xception)."""
-    weights: str | None = None
-    """imagenet, a local .safetensors, .pth or run; null: random weights."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_earlier_versions(cls, value: Any) -> Any:
+        """Their models say where the weights came from, which is of no use any more."""
+        if isinstance(value, dict) and "weights" in value:
+            return {key: item for key, item in value.items() if key != "weights"}
+        return value
 
 
 class HeadConfig(Section):
@@ -75,15 +81,30 @@ class HeadConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network and the loss that trains it."""
+    """The network, what it starts from, and the loss that trains it."""
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: Choice | None = Choice(name="UNet")
     """A name that `segx decoders` lists; null for a classifier."""
     head: HeadConfig = HeadConfig()
+    init_from: str | None = None
+    """``imagenet``, a run, a model folder, a .ckpt, or a state dict of timm
+    (.safetensors, .pth); null: random weights."""
+    init_scope: Literal["encoder", "all"] = "encoder"
+    """all: decoder and heads too, as far as their names and shapes match."""
     loss: Choice = Choice(name="DiceCE")
     """DiceCE, Dice, CE, BCE, Focal, Tversky or Lovasz; for a classifier CE; Multitask
     for masks and classes."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_earlier_versions(cls, value: Any) -> Any:
+        """Before there was `init_from`, the encoder had a key ``weights``."""
+        encoder = value.get("encoder") if isinstance(value, dict) else None
+        weights = encoder.get("weights") if isinstance(encoder, dict) else None
+        if weights is None or value.get("init_from") is not None:
+            return value
+        return {**value, "init_from": weights}
 
 
 class ColumnsConfig(Section):
@@ -211,6 +232,11 @@ class TrainingConfig(Section):
         name="AdamW", options={"lr": 0.002, "weight_decay": 0.01}
     )
     """AdamW, Adam, SGD, RAdam, NAdam or torch.optim.NAME."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """The learning rate of each encoder stage is so many times that of the next deeper
+    one; the decoder and the heads have the full rate."""
+    freeze_encoder: Annotated[int, Field(ge=0)] | Literal["all"] = 0
+    """Epochs in which the encoder keeps its weights and its batch-norm statistics."""
     warmup_steps: int = Field(10, ge=0)
     """Steps over which the learning rate rises."""
     schedule: Literal["cosine", "constant"] = "cosine"

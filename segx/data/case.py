@@ -20,6 +20,7 @@ __all__ = [
     "SplitName",
     "Task",
     "classes_of",
+    "has_mask",
     "is_labelled",
     "stem_of",
     "with_ids",
@@ -198,6 +199,11 @@ def classes_of(case: Case) -> tuple[int, ...]:
 def is_labelled(case: Case) -> bool:
     """Whether anything is known of the class of a whole image."""
     return case.label is not None or case.tags is not None
+
+
+def has_mask(case: Case) -> bool:
+    """Whether there is anything to hold a predicted mask against."""
+    return bool(case.masks)
 
 
 def stem_of(path: Path) -> str:

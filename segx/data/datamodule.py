@@ -1,17 +1,15 @@
 """A config's data section as loaders for training, validation and test."""
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
@@ -26,9 +24,10 @@ from segx.data.dataset import (
 )
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
-from segx.data.sampler import EpochSampler
+from segx.data.sampler import ALONE, EpochSampler, Share
 from segx.data.splits_file import check_splits, write_splits
 from segx.data.store import CaseStore
+from segx.data.workers import can_fork, cores, outlive_a_stop
 from segx.errors import DataError
 from segx.geometry import Extent
 from segx.labels import Labels
@@ -66,8 +65,7 @@ class SegxDataModule(pl.LightningDataModule):
         survey: What the cases hold.
         val_cases: The validation cases that are used, at most `data.validation_cases`.
         labels: What mask values mean; None for classification.
-        class_names: Names of the classes of the masks or, for classification, of the
-            images.
+        class_names: Names of the classes of the masks or, without masks, of images.
         class_labels: What the labels of whole images mean; None for segmentation.
         channels: Channels that the network reads, with those of neighbouring planes.
         intensity: Turns stored values into what the encoder reads.
@@ -109,13 +107,7 @@ class SegxDataModule(pl.LightningDataModule):
         budget -= self._train_store.kept_bytes
         self._val_store = self._store(self.val_cases, budget=budget, whole=True)
         self._train_set = self._training_set()
-        self._sampler = EpochSampler(
-            len(self.splits.train),
-            batch_size=data.batch_size,
-            least_steps=data.steps_per_epoch,
-            seed=seed,
-            planes=sum(self.planes_of(self.splits.train)),
-        )
+        self._start = (0, 0)
 
     @classmethod
     def from_config(cls, config: FitConfig) -> Self:
@@ -126,7 +118,7 @@ class SegxDataModule(pl.LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         """Number of training batches in an epoch."""
-        return len(self._sampler) // self._data.batch_size
+        return self._sampler().steps
 
     @property
     def pixels_per_step(self) -> int:
@@ -146,6 +138,21 @@ class SegxDataModule(pl.LightningDataModule):
         """Number of planes of each case."""
         return tuple(self.survey.planes[case.id] for case in cases)
 
+    @property
+    def share(self) -> Share:
+        """The part of the work that this process does in the trainer it is given to."""
+        trainer = self.trainer
+        return Share(trainer.global_rank, trainer.world_size) if trainer else ALONE
+
+    @property
+    def cases_in_hand(self) -> list[str]:
+        """Training images that are being made into examples now."""
+        return self._train_set.in_hand.paths()
+
+    def start_at(self, epoch: int, step: int) -> None:
+        """Let training go on with batch number `step` of an epoch."""
+        self._start = (epoch, step)
+
     def write_splits(self, path: Path) -> None:
         """Write down which case stands in which split, as CSV."""
         write_splits(path, self.splits, root=self.layout.root)
@@ -164,7 +171,7 @@ class SegxDataModule(pl.LightningDataModule):
             self._train_set,
             batch_size=self._data.batch_size,
             workers=self._workers,
-            sampler=self._sampler,
+            sampler=self._sampler(),
         )
 
     def val_dataloader(self) -> DataLoader[Sample]:
@@ -187,16 +194,29 @@ class SegxDataModule(pl.LightningDataModule):
         store = self._store(self.splits.test, budget=0, whole=True)
         return self._whole_loader(store, range(len(store)))
 
+    def _sampler(self) -> EpochSampler:
+        """This process's part of every epoch."""
+        sampler = EpochSampler(
+            len(self.splits.train),
+            batch_size=self._data.batch_size,
+            least_steps=self._data.steps_per_epoch,
+            seed=self._seed,
+            planes=sum(self.planes_of(self.splits.train)),
+            share=self.share,
+        )
+        sampler.start_at(*self._start)
+        return sampler
+
     @property
     def _workers(self) -> int:
         """Processes that make training examples."""
         if self._data.workers != "auto":
             return self._data.workers
-        cores = _cores()
+        available = cores()
         if torch.cuda.is_available():
-            return min(8, cores)
+            return min(8, available)
         # The processor trains: one process overlaps with it, more would take its time.
-        return min(1, cores - 1)
+        return min(1, available - 1)
 
     def _loader(
         self,
@@ -204,7 +224,7 @@ class SegxDataModule(pl.LightningDataModule):
         *,
         batch_size: int,
         workers: int,
-        sampler: EpochSampler | None = None,
+        sampler: Sampler[Any] | None = None,
     ) -> DataLoader[Sample]:
         return DataLoader(
             dataset,
@@ -214,19 +234,28 @@ class SegxDataModule(pl.LightningDataModule):
             collate_fn=collate,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=workers > 0,
+            worker_init_fn=outlive_a_stop,
             # Forked processes share the store's memory.
-            multiprocessing_context="fork" if workers and _can_fork() else None,
+            multiprocessing_context="fork" if workers and can_fork() else None,
         )
 
     def _whole_loader(
         self, store: CaseStore, numbers: Sequence[int]
     ) -> DataLoader[Sample]:
-        """Whole cases; where the processor predicts, it may as well load them."""
+        """Whole cases; where the processor predicts, it may as well load them.
+
+        Several processes take turns. The last turn is filled with repeats, so that none
+        waits for the others in vain; metrics count a case once.
+        """
         classifies = self._task == "classification"
+        cases = WholeCases(
+            store, intensity=self.intensity, scales=self._scales, numbers=numbers
+        )
+        rank, world = self.share
+        turns: Sampler[Any] = DistributedSampler(cases, world, rank, shuffle=False)
         return self._loader(
-            WholeCases(
-                store, intensity=self.intensity, scales=self._scales, numbers=numbers
-            ),
+            cases,
+            sampler=turns if world > 1 else None,
             batch_size=self._data.batch_size if classifies else 1,
             workers=self._workers if torch.cuda.is_available() else 0,
         )
@@ -369,15 +398,3 @@ def _at_most(
         return cases
     chosen = np.random.default_rng(seed).choice(len(cases), count, replace=False)
     return tuple(cases[index] for index in sorted(chosen.tolist()))
-
-
-def _cores() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _can_fork() -> bool:
-    """Whether worker processes can be forked safely."""
-    return sys.platform == "linux"

@@ -15,6 +15,7 @@ from segx.data.case import Case
 from segx.data.crops import ForegroundPixels, cut, place_crop
 from segx.data.sampler import Draw
 from segx.data.store import CaseStore
+from segx.data.workers import CasesInHand
 from segx.geometry import Extent, Region
 from segx.labels import Labels
 from segx.scans import Intensity
@@ -116,6 +117,9 @@ class TrainingCrops(Dataset[Sample]):
         cropping: Size and place of the crops.
         augment: Varies image and mask.
         seed: Another seed makes other examples.
+
+    Attributes:
+        in_hand: The cases that processes make examples of.
     """
 
     def __init__(
@@ -137,12 +141,17 @@ class TrainingCrops(Dataset[Sample]):
         self._augment = augment
         self._seed = seed
         self._foreground: dict[int, ForegroundPixels] = {}
+        self.in_hand = CasesInHand(store.cases)
 
     def __len__(self) -> int:
         return len(self._store)
 
     def __getitem__(self, index: int | Draw) -> Sample:
         draw = index if isinstance(index, Draw) else Draw(0, index, index)
+        with self.in_hand.holding(draw.case):
+            return self._make(draw)
+
+    def _make(self, draw: Draw) -> Sample:
         rng = np.random.default_rng([self._seed, draw.epoch, draw.place])
         case = self._store.cases[draw.case]
         planes, masks = self._store.read_all(draw.case)
@@ -222,12 +231,17 @@ class WholeCases(Dataset[Sample]):
             for index in range(len(store))
             for plane in range(store.planes(index))
         ]
+        self.in_hand = CasesInHand(store.cases)
 
     def __len__(self) -> int:
         return len(self._planes)
 
     def __getitem__(self, index: int) -> Sample:
         number, plane = self._planes[index]
+        with self.in_hand.holding(number):
+            return self._make(number, plane)
+
+    def _make(self, number: int, plane: int) -> Sample:
         case = self._store.cases[number]
         image, mask = self._store.read(number, plane)
         intensity = self._scales.get(case.id, self._intensity)

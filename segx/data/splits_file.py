@@ -23,6 +23,7 @@ __all__ = [
 ]
 
 _COLUMNS = ("case", "patient", "split", "image", "sha256")
+_NEW = ("image", "sha256")  # columns that earlier versions did not write
 _APART = "apart"
 
 
@@ -120,7 +121,7 @@ def check_splits(path: Path, splits: Splits, *, root: Path) -> None:
         changes = [
             f"{column} is {new or 'unknown'}, and was {old or 'unknown'}"
             for column, old, new in pairs
-            if old != new
+            if old != new and (old or column not in _NEW)
         ]
         if changes:
             defects.append(_changed(path, f"of case {name}, {'; '.join(changes)}"))
@@ -180,17 +181,17 @@ def _write(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
 def _read(path: Path) -> dict[str, tuple[str, ...]]:
     """The rows by case."""
     table = read_table(path, column="case")
-    missing = [column for column in _COLUMNS if column not in table.header]
+    missing = [name for name in _COLUMNS if name not in (*table.header, *_NEW)]
     if missing or table.findings:
         reason = (
             f"it has no column {missing[0]}" if missing else table.findings[0].found
         )
         raise DataError(
-            f"{path} can't be compared with the data set: {reason}. It was edited, or "
-            "written by an older segx; train anew."
+            f"{path} can't be compared with the data set: {reason}. It was edited: "
+            "bring it back, or train anew."
         )
     return {
-        row.cells["case"]: tuple(row.cells[column] for column in _COLUMNS)
+        row.cells["case"]: tuple(row.cells.get(column, "") for column in _COLUMNS)
         for row in table.rows
     }
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from segx.artifact import Model
 from segx.config import FitConfig
-from segx.data.case import Case, SplitName, is_labelled
+from segx.data.case import Case, SplitName, has_mask, is_labelled
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
@@ -75,7 +75,7 @@ def measure(
             model was trained on.
     """
     part = part or next(iter(places_of(model.spec, out)))
-    is_told = _has_mask if part == "masks" else is_labelled
+    is_told = has_mask if part == "masks" else is_labelled
     cases = dict(data.splits.items())[split]
     told = [case for case in cases if is_told(case)]
     if not told:
@@ -255,10 +255,6 @@ def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
             f"The model was trained on {was}, but {data.layout.root} holds "
             f"{holds}. Measure it on a data set with the same classes."
         )
-
-
-def _has_mask(case: Case) -> bool:
-    return bool(case.masks)
 
 
 def _silent(done: int, total: int) -> None:

@@ -169,7 +169,7 @@ def _read_notes(path: Path) -> dict[str, NDArray[np.float32]]:
 def _write_table(
     table: Path, rows: Mapping[Path, NDArray[np.float32]], predictor: Predictor
 ) -> None:
-    labels = predictor.class_labels
+    labels = predictor.members.class_labels
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "class", *labels.names])

@@ -96,7 +96,7 @@ class Explainer:
                 "by separate calls, each with an output folder of its own."
             )
         index = int(probabilities.argmax())
-        name = self._predictor.class_labels.names[index]
+        name = self._predictor.members.class_labels.names[index]
         with self._predictor.open(path) as scan:
             picture = self._shown(scan)
             heat = self.heat(scan, index)

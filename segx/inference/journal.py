@@ -11,7 +11,7 @@ from segx.atomic import sha256, sweep, write_text
 __all__ = ["Entry", "Journal"]
 
 _FOLDER = ".segx"
-_FORMAT = 1
+_FORMAT = 2  # rises when the outputs hold more or other things
 
 
 @dataclass(frozen=True)

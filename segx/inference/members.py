@@ -1,9 +1,10 @@
 """The networks of a prediction: one, or several whose probabilities are averaged."""
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,8 @@ from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
 from segx.masks.activation import to_probabilities
+from segx.masks.calibration import Calibration
+from segx.masks.decide import decide
 from segx.scans.intensity import Intensity
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
@@ -73,6 +76,11 @@ class Member:
             )
         return self.classifier
 
+    def temper(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Make logits as sure as validation cases say that they may be."""
+        calibration = self.spec.calibration
+        return logits if calibration is None else calibration.temper(logits)
+
     def engines(self) -> Iterator[Runtime]:
         """The engine, its spares, and at last the reference; each made when needed."""
         yield self.runtime
@@ -106,6 +114,21 @@ class Members:
     def spec(self) -> ModelSpec:
         """What all members have in common, and the first one's own."""
         return self.members[0].spec
+
+    def calibrated(self, calibration: Calibration | None) -> Self:
+        """The same networks in the same engines, with another calibration."""
+        other = copy(self)
+        change = {"calibration": calibration}
+        other.members = tuple(
+            replace(member, spec=member.spec.model_copy(update=change))
+            for member in self.members
+        )
+        return other
+
+    @property
+    def count(self) -> int:
+        """Number of answers that are averaged: of each member in each view."""
+        return len(self.members) * len(self.views)
 
     @property
     def class_labels(self) -> Labels:
@@ -192,12 +215,31 @@ class Members:
         Returns:
             Shape (n, classes, rows, cols), in [0, 1].
         """
-        found = self._each(tiles)
-        total = next(found)
-        for further in found:
-            total += further
-        count = len(self.members) * len(self.views)
-        return total if count == 1 else total / np.float32(count)
+        return self._mean(self._each(tiles))
+
+    def opinions(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The mean over members and views, and how far these agree with it.
+
+        Args:
+            tiles: As above.
+
+        Returns:
+            Shape (n, classes + 1, rows, cols); the last channel is the share of members
+            and views that decide otherwise than their mean, in [0, 1].
+        """
+        votes: list[NDArray[np.uint8]] = []
+
+        def noted() -> Iterator[NDArray[np.float32]]:
+            for found in self._each(tiles):
+                votes.append(self._decided(found))
+                yield found
+
+        mean = self._mean(noted())
+        decision = self._decided(mean)
+        against = np.zeros((len(mean), 1, *mean.shape[2:]), np.float32)
+        for vote in votes:
+            against[:, 0] += (vote != decision).any(axis=3)
+        return np.concatenate([mean, against / np.float32(len(votes))], axis=1)
 
     def classes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities of whole images, shape (n, classes): the mean likewise.
@@ -207,12 +249,24 @@ class Members:
         """
         labels = self.class_labels
         found = [
-            to_probabilities(member.tells_classes.run(own), labels, axis=1)
+            to_probabilities(_classes_of(member, seen(own, view)), labels, axis=1)
             for member in self.members
+            for own in (self.own(member, images),)
             for view in self.views
-            for own in [seen(self.own(member, images), view)]
         ]
         return np.asarray(np.mean(found, axis=0), np.float32)
+
+    def _mean(self, found: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
+        total = next(found)
+        for further in found:
+            total += further
+        return total if self.count == 1 else total / np.float32(self.count)
+
+    def _decided(self, found: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Ids or layers, shape (n, rows, cols, 1 or classes)."""
+        labels = _labels_of(self.members[0])
+        masks = np.stack([decide(item, labels) for item in found])
+        return masks if masks.ndim == 4 else masks[..., np.newaxis]
 
     def _each(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """The probabilities of each member in each view."""
@@ -220,7 +274,7 @@ class Members:
             image, labels = self.own(member, tiles), _labels_of(member)
             for view in self.views:
                 logits = member.runtime.run(seen(image, view) if view else image)
-                found = to_probabilities(logits, labels, axis=1)
+                found = to_probabilities(member.temper(logits), labels, axis=1)
                 yield unseen(found, view) if view else found
 
     def own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -247,6 +301,12 @@ def _called(member: Member, about: str) -> Runtime:
     """The engine of that name or, if it is not here any more, the reference."""
     exact = member.reference or member.runtime
     return next((item for item in member.engines() if item.about == about), exact)
+
+
+def _classes_of(member: Member, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the classes; where there are masks, too, a calibration is of these."""
+    logits = member.tells_classes.run(images)
+    return member.temper(logits) if member.spec.labels is None else logits
 
 
 def _labels_of(member: Member) -> Labels:

@@ -50,7 +50,7 @@ class PredictedFile:
     Args:
         masks: The mask; of a multilabel PNG one file a class.
         overlay: The scan with the mask drawn over it; None if it was not wanted.
-        extras: The summary, and polygons and maps where they were wanted.
+        extras: The summary first, then polygons and maps where they were wanted.
         is_new: False if all were there already, made of the same bytes by the same
             model.
     """
@@ -59,6 +59,11 @@ class PredictedFile:
     overlay: Path | None
     extras: tuple[Path, ...] = ()
     is_new: bool = True
+
+    @property
+    def summary(self) -> Path:
+        """Areas and volumes, and how far the mask can be trusted."""
+        return self.extras[0]
 
     @property
     def paths(self) -> tuple[Path, ...]:

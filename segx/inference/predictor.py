@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,14 @@ from segx.inference.plan import TilePlan
 from segx.inference.summary import pixel_size
 from segx.inference.tiled import (
     Read,
+    Run,
     background,
     predict_bands,
     predict_image,
     resize_probabilities,
 )
 from segx.labels import Labels
+from segx.masks.calibration import Calibration
 from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.channel_files import open_channels
@@ -86,11 +89,14 @@ class Band(NamedTuple):
         plane: Number of the plane, from 0.
         region: Where the rows lie; they reach over the scan's full width.
         probabilities: In [0, 1], shape (classes, rows, cols).
+        dissent: Share of members and views that decide otherwise than their mean, shape
+            (rows, cols); None where there is one of both.
     """
 
     plane: int
     region: Region
     probabilities: NDArray[np.float32]
+    dissent: NDArray[np.float32] | None = None
 
 
 class Predictor:
@@ -141,10 +147,11 @@ class Predictor:
             )
         return self.spec.labels
 
-    @property
-    def class_labels(self) -> Labels:
-        """What the classes of whole images are; see `Members.class_labels`."""
-        return self.members.class_labels
+    def calibrated(self, calibration: Calibration | None) -> Self:
+        """The same predictor, as sure as another calibration says; None: untempered."""
+        other = copy(self)
+        other.members = self.members.calibrated(calibration)
+        return other
 
     def open(self, *paths: Path) -> Scan:
         """Open a scan, from one file or a file a channel, at the working resolution."""
@@ -203,8 +210,12 @@ class Predictor:
                 for region, band in bands:
                     if interest is not None:
                         outside = ~interest.inside(region, plane=plane)
-                        band[:, outside] = background(self.labels, Extent(1, 1))[..., 0]
-                    yield Band(plane, region, band)
+                        band[:, outside] = background(
+                            self.labels, Extent(1, 1), extra=self._extra
+                        )[..., 0]
+                    classes = self.labels.logits
+                    dissent = band[classes] if len(band) > classes else None
+                    yield Band(plane, region, band[:classes], dissent)
 
     def settle(self, scan: Scan, *, engines: Sequence[str] | None = None) -> None:
         """Choose between fast engines and float32, once.
@@ -286,17 +297,29 @@ class Predictor:
             channels=self.spec.in_channels // (2 * neighbours + 1),
         )
 
+    @property
+    def _run(self) -> Run:
+        """The network; where several answers are averaged, with their dissent."""
+        members = self.members
+        return members.probabilities if members.count == 1 else members.opinions
+
+    @property
+    def _extra(self) -> int:
+        """Channels that `_run` gives behind the classes."""
+        return 0 if self.members.count == 1 else 1
+
     def _bands(
         self, scan: Scan, read: Read, is_empty: IsEmpty | None, first_row: int
     ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
         return predict_bands(
-            self.members.probabilities,
+            self._run,
             read,
             scan.extent,
             labels=self.labels,
             plan=self.plan,
             is_empty=is_empty,
             first_row=first_row,
+            extra=self._extra,
         )
 
     def _whole(
@@ -305,7 +328,7 @@ class Predictor:
         """A plane that is given the size that the model was trained with."""
         whole = Region.whole(scan.extent)
         small = predict_image(
-            self.members.probabilities, read(whole), labels=self.labels, plan=self.plan
+            self._run, read(whole), labels=self.labels, plan=self.plan
         )
         yield whole, resize_probabilities(small, scan.extent)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.geometry import Region
+from segx.inference.confidence import Confidence, expected_pixels
 from segx.inference.outputs import OutputPlan, PredictedFile, Wanted
 from segx.inference.predictor import Predictor
 from segx.inference.sketch import Sketch
@@ -30,10 +31,31 @@ from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 from segx.scans.value_tiff import write_values
 
-__all__ = ["Finished", "result_files", "write_results"]
+__all__ = ["Finished", "Spools", "result_files", "write_results"]
 
 # Rows that are read from a spool at once.
 _BLOCK_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Spools:
+    """The finished rows of a scan.
+
+    Args:
+        mask: Ids, or layers, as they were decided.
+        sums: What `sum_rows` gives.
+        maps: Probabilities, where they are wanted.
+    """
+
+    mask: Spool
+    sums: Spool
+    maps: Spool | None
+
+    def __iter__(self) -> Iterator[Spool]:
+        yield self.mask
+        yield self.sums
+        if self.maps is not None:
+            yield self.maps
 
 
 @dataclass(frozen=True)
@@ -42,14 +64,12 @@ class Finished:
 
     Args:
         scan: The scan.
-        mask: Ids, or layers, as they were decided.
-        maps: Probabilities, where they are wanted.
-        room: Where a second spool may be made.
+        rows: The rows.
+        room: Where a further spool may be made.
     """
 
     scan: Scan
-    mask: Spool
-    maps: Spool | None
+    rows: Spools
     room: Path
 
 
@@ -88,13 +108,13 @@ def write_results(
         predictor: What predicted it.
         method: How, for the summary.
     """
-    scan, labels = finished.scan, predictor.labels
-    mask, components = finished.mask, None
+    scan, rows, labels = finished.scan, finished.rows, predictor.labels
+    mask, components = rows.mask, None
     if predictor.spec.cleaning.changes:
         mask = Spool(finished.room, row_shape=mask.row_shape, dtype=np.uint8)
-        mask.resize(finished.mask.rows)
+        mask.resize(rows.mask.rows)
         components = clean(
-            finished.mask.planes(scan.planes),
+            rows.mask.planes(scan.planes),
             predictor.spec.cleaning,
             labels=labels,
             out=mask.planes(scan.planes),
@@ -103,18 +123,25 @@ def write_results(
     pixels = _write_mask(scan, mask, plan, wanted, predictor=predictor)
     if wanted.overlay:
         write_png(plan.overlay, _overlay(scan, mask, predictor))
-    if finished.maps is not None:
-        _write_maps(scan, finished.maps, plan, wanted, predictor=predictor)
+    if rows.maps is not None:
+        _write_maps(scan, rows.maps, plan, wanted, predictor=predictor)
+    sums = _total(rows.sums)
     summary = summarise_scan(
         scan,
         method,
         labels=labels,
         pixels=pixels,
+        expected=expected_pixels(sums),
+        confidence=Confidence.of(
+            sums,
+            has_dissent=predictor.members.count > 1,
+            calibration=predictor.spec.calibration,
+        ),
         components=components,
         probabilities=_probabilities(scan, predictor),
     )
     write_summary(plan.summary, summary)
-    if mask is not finished.mask:
+    if mask is not rows.mask:
         mask.remove()
 
 
@@ -147,6 +174,14 @@ def _write_mask(
                 for sink in sinks:
                     sink.write(region, ids, plane=plane)
     return counter.pixels
+
+
+def _total(sums: Spool) -> NDArray[np.float64]:
+    """The sums over all rows, always added up in the same order."""
+    total = np.zeros(sums.row_shape)
+    for first in range(0, sums.rows, _BLOCK_ROWS):
+        total += sums.read(first, _BLOCK_ROWS).sum(axis=0)
+    return total
 
 
 def _overlay(scan: Scan, mask: Spool, predictor: Predictor) -> NDArray[np.uint8]:

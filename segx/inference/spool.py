@@ -8,6 +8,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from segx.scans.damage import writing
+
 __all__ = ["Spool"]
 
 
@@ -31,7 +33,8 @@ class Spool:
         self._dtype = np.dtype(dtype)
         self._row_bytes = int(np.prod(row_shape)) * self._dtype.itemsize
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+        # Without a buffer: what a full disk refused would be tried again at the close.
+        self._file = path.open("a+b", buffering=0)
         self.resize(self.rows)
 
     @property
@@ -44,10 +47,16 @@ class Spool:
         self._file.truncate(rows * self._row_bytes)
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Add rows, shape (n, *row_shape), and wait until they are on the disk."""
-        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Add rows, shape (n, *row_shape), and wait until they are on the disk.
+
+        Raises:
+            ScanError: If they can't be written, such as where the disk is full.
+        """
+        left = np.ascontiguousarray(rows, self._dtype).reshape(-1).view(np.uint8).data
+        with writing(self.path):
+            while left:
+                left = left[self._file.write(left) :]
+            os.fsync(self._file.fileno())
 
     def read(self, first: int, count: int) -> NDArray[Any]:
         """Rows, shape (count, *row_shape); not to be written to."""

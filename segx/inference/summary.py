@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 import segx
 from segx.atomic import write_text
 from segx.geometry import Extent
+from segx.inference.confidence import Confidence
 from segx.inference.plan import TilePlan
 from segx.labels import Labels
-from segx.scans.damage import writing
+from segx.scans.damage import reading, writing
 from segx.scans.scan import Scan
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "PixelCounter",
     "ScanSummary",
     "pixel_size",
+    "read_confidence",
     "summarise_scan",
     "write_summary",
 ]
@@ -39,6 +41,8 @@ class ClassCount:
         area_mm2: Their area; None for volumes, or where the pixels' size is unknown.
         volume_mm3: Their volume; None for single planes, or where it is unknown.
         components: Number of connected components; None where nothing was cleaned.
+        expected_pixels: Sum of the class's probability over all pixels: what `pixels`
+            would be on average, were the probabilities true.
     """
 
     name: str
@@ -47,6 +51,7 @@ class ClassCount:
     area_mm2: float | None
     volume_mm3: float | None
     components: int | None
+    expected_pixels: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,7 @@ class ScanSummary:
         spacing_mm: Distance of rows and columns, of volumes that of planes first; None
             where the file is silent.
         classes: One count a foreground class.
+        confidence: How far the mask can be trusted.
         method: How the mask was made.
         probabilities: Of each class of the whole image; None where none are told.
     """
@@ -123,6 +129,7 @@ class ScanSummary:
     cols: int
     spacing_mm: tuple[float, ...] | None
     classes: tuple[ClassCount, ...]
+    confidence: Confidence
     method: Method
     probabilities: dict[str, float] | None = None
 
@@ -174,6 +181,8 @@ def summarise_scan(
     *,
     labels: Labels,
     pixels: Sequence[int],
+    expected: Sequence[float],
+    confidence: Confidence,
     components: Sequence[int] | None = None,
     probabilities: dict[str, float] | None = None,
 ) -> ScanSummary:
@@ -185,13 +194,16 @@ def summarise_scan(
         labels: What the mask's values mean.
         pixels: Number of pixels of each of `labels.foreground`, as `PixelCounter` has
             it.
+        expected: Sum of each one's probability, as `expected_pixels` has it.
+        confidence: How far the mask can be trusted.
         components: Number of components of each, as `clean` gives it.
         probabilities: Of each class of the whole image.
     """
     size, total = pixel_size(scan), scan.extent.pixels * scan.planes
     counts: Sequence[int | None] = components or [None] * len(pixels)
     classes = []
-    for name, number, parts in zip(labels.foreground, pixels, counts, strict=True):
+    columns = (labels.foreground, pixels, counts, expected)
+    for name, number, parts, mass in zip(*columns, strict=True):
         measure = None if size is None else number * size
         is_volume = scan.planes > 1
         classes.append(
@@ -202,6 +214,7 @@ def summarise_scan(
                 area_mm2=None if is_volume else measure,
                 volume_mm3=measure if is_volume else None,
                 components=parts,
+                expected_pixels=mass,
             )
         )
     spacing = scan.spacing_mm if scan.space is None else scan.space.spacing_mm
@@ -212,6 +225,7 @@ def summarise_scan(
         cols=scan.extent.cols,
         spacing_mm=spacing,
         classes=tuple(classes),
+        confidence=confidence,
         method=method,
         probabilities=probabilities,
     )
@@ -226,3 +240,14 @@ def write_summary(path: Path, summary: ScanSummary) -> None:
     with writing(path):
         text = json.dumps(asdict(summary), indent=2, allow_nan=False)
         write_text(path, text + "\n")
+
+
+def read_confidence(path: Path) -> Confidence:
+    """Read back from a summary how far its mask can be trusted.
+
+    Raises:
+        ScanError: If the file is not as `write_summary` wrote it.
+    """
+    with reading(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Confidence(**content["confidence"])

@@ -46,6 +46,7 @@ def predict_bands(
     plan: TilePlan,
     is_empty: Callable[[Region], bool] | None = None,
     first_row: int = 0,
+    extra: int = 0,
 ) -> Iterator[tuple[Region, NDArray[np.float32]]]:
     """Tile, run and blend a scan of any size, in memory that grows with its width.
 
@@ -62,10 +63,11 @@ def predict_bands(
         is_empty: Tells regions that show nothing: they are background, and the network
             is spared them.
         first_row: Row to begin at; one at which a band begins.
+        extra: Number of channels that `run` gives behind the classes; 0 in blank tiles.
 
     Yields:
-        Bands of full width from the top: where, and probabilities, shape (classes,
-        rows, cols).
+        Bands of full width from the top: where, and probabilities, shape (classes +
+        extra, rows, cols).
     """
     frame, tile, grid = plan.tiling(extent)
     grid = [item for item in grid if item.bottom > first_row]
@@ -73,7 +75,7 @@ def predict_bands(
     wanted = [item for item in grid if item not in blank]
     batches = _batches(wanted, read, extent=extent, size=plan.batch_size)
     found = _run(_Frugal(run), ahead(batches, depth=_READ_AHEAD))
-    nothing = background(labels, tile)
+    nothing = background(labels, tile, extra=extra)
     blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
     for region, band in stitch(frame, blocks, blend=window, first_row=first_row):
@@ -109,9 +111,11 @@ def predict_image(
     return np.concatenate([band for _, band in bands], axis=1)
 
 
-def background(labels: Labels, extent: Extent) -> NDArray[np.float32]:
-    """Probabilities where there is nothing, shape (classes, rows, cols)."""
-    values = np.zeros((labels.logits, extent.rows, extent.cols), np.float32)
+def background(
+    labels: Labels, extent: Extent, *, extra: int = 0
+) -> NDArray[np.float32]:
+    """Probabilities where there is nothing, shape (classes + extra, rows, cols)."""
+    values = np.zeros((labels.logits + extra, extent.rows, extent.cols), np.float32)
     if labels.kind == "multiclass":
         values[0] = 1
     return values

@@ -9,9 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from segx.atomic import sha256, sweep
 from segx.errors import ScanError, SegxError
+from segx.inference.confidence import sum_rows, sums_in_row
 from segx.inference.journal import Journal
 from segx.inference.outputs import (
     Outcome,
@@ -22,7 +24,7 @@ from segx.inference.outputs import (
     prepare_folder,
 )
 from segx.inference.predictor import Predictor
-from segx.inference.results import Finished, result_files, write_results
+from segx.inference.results import Finished, Spools, result_files, write_results
 from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
@@ -145,9 +147,9 @@ class _Work:
                 self._journal.tidy(source)
                 files = result_files(plan, wanted, predictor, is_new=False)
                 return lambda: Outcome(source, files, None)
-            with self._opened(source, key) as (scan, mask, maps):
+            with self._opened(source, key) as (scan, spools):
                 self._settle(scan)
-                self._predict(scan, mask, maps)
+                self._predict(scan, spools)
         except SegxError as error:
             failure = Outcome(source, None, error)
             return lambda: failure
@@ -161,24 +163,26 @@ class _Work:
             with writing(scan.path):
                 self._journal.settle(self._predictor.members.engines)
 
-    def _predict(self, scan: Scan, mask: Spool, maps: Spool | None) -> None:
+    def _predict(self, scan: Scan, spools: Spools) -> None:
         """Add what is missing to the spools."""
         total = scan.planes * scan.extent.pixels
-        finished = mask.rows if maps is None else min(mask.rows, maps.rows)
+        finished = min(spool.rows for spool in spools)
         if finished == scan.planes * scan.extent.rows:
             return
         start = self._predictor.resume(scan, rows=finished)
         rows = start.plane * scan.extent.rows + start.row
-        for spool in (mask, maps):
-            if spool is not None:
-                spool.resize(rows)
+        for spool in spools:
+            spool.resize(rows)
         if rows:
             logger.info("%s goes on at %.0f %%", scan.path, 100 * finished / total)
         labels = self._predictor.labels
         for band in self._predictor.predict_probabilities(scan, start=start):
-            if maps is not None:
-                maps.append(np.moveaxis(band.probabilities, 0, 2))
-            mask.append(decide(band.probabilities, labels))
+            mask = decide(band.probabilities, labels)
+            sums = sum_rows(band.probabilities, mask, labels, dissent=band.dissent)
+            if spools.maps is not None:
+                spools.maps.append(np.moveaxis(band.probabilities, 0, 2))
+            spools.sums.append(sums)
+            spools.mask.append(mask)
             rows += band.region.rows
             self._on_rows(scan.path, rows * scan.extent.cols, total)
 
@@ -189,9 +193,9 @@ class _Work:
         predictor, wanted = self._predictor, self._wanted
         files = result_files(plan, wanted, predictor)
         try:
-            with self._opened(source, key) as (scan, mask, maps), writing(plan.mask):
+            with self._opened(source, key) as (scan, spools), writing(plan.mask):
                 room = self._journal.spool(source, key, "clean")
-                finished = Finished(scan, mask, maps, room)
+                finished = Finished(scan, spools, room)
                 for path in files.paths:
                     sweep(path)
                 write_results(
@@ -225,31 +229,25 @@ class _Work:
         )
 
     @contextmanager
-    def _opened(
-        self, source: Path, key: str
-    ) -> Iterator[tuple[Scan, Spool, Spool | None]]:
-        """A scan with the spools of its mask and, where wanted, of its maps."""
+    def _opened(self, source: Path, key: str) -> Iterator[tuple[Scan, Spools]]:
+        """A scan with its spools; that of maps only where they are wanted."""
         labels = self._predictor.labels
+        is_multilabel = labels.kind == "multilabel"
+        layers = (len(labels.names),) if is_multilabel else ()
         with ExitStack() as opened:
             scan = opened.enter_context(self._predictor.open(source))
-            is_multilabel = labels.kind == "multilabel"
-            planes = (len(labels.names),) if is_multilabel else ()
+
+            def spool(kind: str, row: tuple[int, ...], dtype: DTypeLike) -> Spool:
+                path = self._journal.spool(source, key, kind)
+                return opened.enter_context(Spool(path, row_shape=row, dtype=dtype))
+
+            cols, maps = scan.extent.cols, None
             with writing(source):
-                mask = Spool(
-                    self._journal.spool(source, key, "mask"),
-                    row_shape=(scan.extent.cols, *planes),
-                    dtype=np.uint8,
-                )
-                opened.enter_context(mask)
-                maps = None
+                mask = spool("mask", (cols, *layers), np.uint8)
+                sums = spool("sums", (sums_in_row(labels),), np.float64)
                 if self._wanted.probabilities or self._wanted.uncertainty:
-                    maps = Spool(
-                        self._journal.spool(source, key, "maps"),
-                        row_shape=(scan.extent.cols, labels.logits),
-                        dtype=np.float16,
-                    )
-                    opened.enter_context(maps)
-            yield scan, mask, maps
+                    maps = spool("maps", (cols, labels.logits), np.float16)
+            yield scan, Spools(mask, sums, maps)
 
 
 def _digests(interest: Path | None) -> dict[str, str]:

@@ -32,6 +32,9 @@ OUTPUT_STRIDES = (8, 16, 32)
 # What ImageNet weights of every Xception were trained with, for each channel.
 _MEAN, _STD = 0.5, 0.5
 
+# Blocks of legacy_xception that a feature is taken after.
+_LEGACY_TAPS = (1, 2, 11)
+
 _CHOLLET = "Chollet 2017, doi:10.1109/CVPR.2017.195"
 _CHEN = "Chen et al. 2018, doi:10.1007/978-3-030-01234-2_49"
 
@@ -166,6 +169,22 @@ class XceptionEncoder(nn.Module):
         if isinstance(self.body, XceptionAligned):
             return [image, *self._aligned_features(image)]
         return [image, *_legacy_features(self.body, image)]
+
+    def stage(self, name: str) -> int:
+        """The stage that a tensor belongs to, from 1 (finest) to 5.
+
+        Args:
+            name: As in ``state_dict()``.
+        """
+        part = name.removeprefix("body.").split(".")
+        if isinstance(self.body, XceptionAligned):
+            if part[0] == "stem":
+                return 1
+            return 1 + sum(tap <= int(part[1]) for tap in self._taps)
+        block = part[0].removeprefix("block")
+        if not block.isdigit():  # conv1 … conv4, bn1 … bn4
+            return 1 if part[0][-1] in "12" else 5
+        return 2 + sum(int(block) > last for last in _LEGACY_TAPS)
 
     def _aligned_features(self, image: Tensor) -> list[Tensor]:
         features = []
@@ -364,7 +383,7 @@ def _legacy_features(body: Any, image: Tensor) -> list[Tensor]:
     features = [x]
     for index in range(1, 13):
         x = getattr(body, f"block{index}")(x)
-        if index in (1, 2, 11):
+        if index in _LEGACY_TAPS:
             features.append(F.relu(x))
     x = body.act3(body.bn3(body.conv3(x)))
     return [*features, body.act4(body.bn4(body.conv4(x)))]

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydicom import Dataset, dcmread, uid
 from pydicom.encaps import parse_fragments
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.decoders.base import get_decoder
 
 from segx.errors import ScanError
@@ -81,14 +81,16 @@ def read_header(path: Path) -> Dataset:
     with reading(path), path.open("rb") as file:
         try:
             header = dcmread(file, stop_before_pixels=True)
+            if is_image(header):
+                _refuse_unreadable(path, header)
+                _refuse_incomplete(path, header, file)
         except InvalidDicomError as error:
             raise ScanError(
                 f"{path} is no DICOM file: 'DICM' does not stand at byte 128. It is "
                 "damaged or cut short, or its name has the wrong suffix."
             ) from error
-        if is_image(header):
-            _refuse_unreadable(path, header)
-            _refuse_incomplete(path, header, file)
+        except BytesLengthException as error:  # the one error that is no ValueError
+            raise ValueError(str(error).partition(". ")[0]) from error
     return header
 
 

@@ -31,6 +31,7 @@ _FORMATS: dict[bytes, type[ImageFile]] = {
 }
 _CHANNELS = {"1": 1, "L": 1, "I;16": 1, "P": 3, "LA": 2, "RGB": 3, "RGBA": 4}
 _COLOUR_TYPE_CHANNELS = {2: 3, 4: 2, 6: 4}  # PNG, third edition, table 9
+_MOST_RATIO = 2048  # bytes of pixels to one in the file; deflate, PNG's, reaches 1032
 _HEADER_BYTES = 26  # up to the bit depth and colour type in a PNG's IHDR
 
 
@@ -68,6 +69,7 @@ class RasterScan(Scan):
         _refuse_unreadable(path, picture, stored)
         is_png = isinstance(picture, PngImageFile)
         self._bits = header[24] if is_png else 8
+        _refuse_impossible(path, stored, bits=self._bits)
         self._picture: ImageFile | None = picture
         self._pixels: NDArray[Any] | None = None
         self._as_mask = as_mask
@@ -154,6 +156,17 @@ def _refuse_unreadable(path: Path, picture: ImageFile, stored: Extent) -> None:
         raise ScanError(
             f"{path} has {stored} pixels of kind {picture.mode}. Allowed are grey, "
             "palette, RGB and RGBA, 8 or 16 bits; convert print colours (CMYK) to RGB."
+        )
+
+
+def _refuse_impossible(path: Path, stored: Extent, *, bits: int) -> None:
+    """Refuse a damaged header before memory is taken for what it announces."""
+    with reading(path):
+        size = path.stat().st_size
+    if stored.pixels * bits // 8 > _MOST_RATIO * size:
+        raise ScanError(
+            f"{path} says that it has {stored} px, which its {size} bytes can't hold. "
+            "It is damaged or cut short: copy it again."
         )
 
 

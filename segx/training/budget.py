@@ -1,12 +1,13 @@
 """A time budget turned into steps: measured on the first ones, planned once."""
 
+import itertools
 import logging
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import pytorch_lightning as pl
 
@@ -14,6 +15,7 @@ from segx.config import FitConfig
 from segx.errors import ConfigError
 
 __all__ = [
+    "Budget",
     "BudgetPlanner",
     "Plan",
     "open_ended",
@@ -54,6 +56,30 @@ class Plan:
     steps: int
     interval: int
     validation_share: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Time for everything, and what has been made of it so far.
+
+    Args:
+        seconds: From the start of the command, pauses between its parts left out.
+        used_s: Seconds used before now.
+        plan: What was planned before now; a run that goes on keeps to it.
+    """
+
+    seconds: float
+    used_s: float = 0.0
+    plan: Plan | None = None
+
+    @classmethod
+    def in_checkpoint(cls, checkpoint: dict[str, Any]) -> Self | None:
+        """The budget of the training that wrote a checkpoint, if it had one."""
+        state = checkpoint.get("callbacks", {}).get(BudgetPlanner.__qualname__)
+        if not state:
+            return None
+        plan = state["plan"]
+        return cls(state["seconds"], state["used_s"], Plan(**plan) if plan else None)
 
 
 def parse_budget(text: str) -> float:
@@ -120,7 +146,8 @@ def open_ended(config: FitConfig) -> FitConfig:
 
 def planned(config: FitConfig, plan: Plan) -> FitConfig:
     """The config with the length that was found: it repeats the same schedule."""
-    found = {"max_steps": plan.steps, "val_check_interval": plan.interval}
+    batches = plan.interval * config.trainer.get("accumulate_grad_batches", 1)
+    found = {"max_steps": plan.steps, "val_check_interval": batches}
     return config.model_copy(update={"trainer": {**config.trainer, **found}})
 
 
@@ -134,34 +161,53 @@ class BudgetPlanner(pl.Callback):
     faster again: a schedule that ends on time is worth more than one that is cut off,
     or that leaves time unused.
 
+    Several processes keep to the plan of the first.
+
     Args:
-        budget_s: Seconds for everything, from `started` on.
-        started: `time.monotonic()` when the command began.
+        budget: The time; with a plan, as of a run that goes on, nothing is measured.
         warmup_steps: Steps of the warm-up; none is planned beyond them.
         validation_steps: Cost of a pass over the validation cases, in units of one
             training step.
         on_plan: Called with each plan; it sets the trainer's length.
         clock: Tells the time in seconds.
+        started: When the command began, by that clock; None: now.
     """
 
     def __init__(
         self,
-        budget_s: float,
+        budget: Budget,
         *,
-        started: float,
         warmup_steps: int,
         validation_steps: float,
         on_plan: Callable[[pl.Trainer, Plan], None],
         clock: Callable[[], float] = time.monotonic,
+        started: float | None = None,
     ) -> None:
-        self.budget_s = budget_s
-        self.started = started
+        self.budget_s = budget.seconds
+        self.started = (clock() if started is None else started) - budget.used_s
         self.warmup_steps = warmup_steps
         self.validation_steps = validation_steps
         self.on_plan = on_plan
-        self.plan: Plan | None = None
+        self.plan = budget.plan
+        self._is_fixed = budget.plan is not None
         self._clock = clock
         self._ends: list[float] = []
+        self._steps = 0
+        self._step_s = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values, for the checkpoint."""
+        return asdict(Budget(self.budget_s, self._clock() - self.started, self.plan))
+
+    def on_train_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        """Keep to the plan that a run was stopped with; its config knows the steps."""
+        self._steps = trainer.global_step
+        if self.plan is not None:
+            steps, batches = trainer.max_steps, int(trainer.val_check_batch or 1)
+            interval = max(1, batches // trainer.accumulate_grad_batches)
+            self.on_plan(trainer, Plan(steps, interval, self.plan.validation_share))
 
     def on_train_batch_end(
         self,
@@ -172,49 +218,72 @@ class BudgetPlanner(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Note when the step ended; plan, or change the plan."""
+        if self._is_fixed or trainer.global_step == self._steps:
+            return  # gradients are being gathered: no step has ended
+        self._steps = trainer.global_step
         self._ends.append(self._clock())
-        if len(self._ends) < 3:
+        if len(self._ends) < (3 if self.plan is None else RECENT + 1):
             return
-        gaps = [
-            end - start for start, end in zip(self._ends, self._ends[1:], strict=False)
-        ]
+        before, step_s = self.plan, self._step_s
+        found = self._find_plan(trainer.global_step)
+        if trainer.world_size > 1:
+            found = trainer.strategy.broadcast(found)
+        if found is not None:
+            self.plan = found
+            self._say(found, before, step_s)
+            self.on_plan(trainer, found)
+        if self.plan is not None:
+            self._ends = self._ends[-1:]
+
+    def _find_plan(self, done: int) -> Plan | None:
+        """The first plan when enough is measured, or another where it does not hold."""
+        gaps = [end - start for start, end in itertools.pairwise(self._ends)]
         # The mean of the middle: noise on a shared machine is one-sided, and the step
         # after a validation seems long.
         step_s = statistics.mean(sorted(gaps)[: max(1, (3 * len(gaps) + 3) // 4)])
         left_s = self.budget_s - (self._ends[-1] - self.started)
-        done = trainer.global_step
         if self.plan is None:
             enough = done >= max(3, self.warmup_steps)
-            if enough or left_s < 0.9 * self.budget_s:
-                self._set_plan(trainer, left_s, step_s)
-        elif len(self._ends) > RECENT:
+            wanted = enough or left_s < 0.9 * self.budget_s
+        else:
             rest_s = (self.plan.steps - done) * step_s
             is_late = rest_s > LATE * max(left_s, step_s)
             is_early = rest_s < EARLY * left_s
-            if is_late or (is_early and done < LENGTHENED_UNTIL * self.plan.steps):
-                self._set_plan(trainer, left_s, step_s)
-            self._ends = self._ends[-1:]
-
-    def _set_plan(self, trainer: pl.Trainer, left_s: float, step_s: float) -> None:
-        self.plan = plan_steps(
+            wanted = is_late or (is_early and done < LENGTHENED_UNTIL * self.plan.steps)
+        if not wanted:
+            return None
+        self._step_s = step_s
+        return plan_steps(
             left_s,
             step_s=step_s,
             validation_s=self.validation_steps * step_s,
-            done=trainer.global_step,
+            done=done,
         )
-        logger.info(
-            "%.2f s a step: %d steps fit in %.0f s, validated every %d",
-            step_s,
-            self.plan.steps,
-            self.budget_s,
-            self.plan.interval,
-        )
-        if self.plan.steps < FEWEST_WARM_UPS * self.warmup_steps:
+
+    def _say(self, plan: Plan, before: Plan | None, step_before_s: float) -> None:
+        """Log a plan that was just made, or what it changes."""
+        if before is None:
+            logger.info(
+                "%.2f s a step: %d steps fit in %.0f s, validated every %d",
+                self._step_s,
+                plan.steps,
+                self.budget_s,
+                plan.interval,
+            )
+        else:
+            logger.info(
+                "A step takes %.2f s now, not %.2f: %d steps in all instead of %d, "
+                "validated every %d",
+                self._step_s,
+                step_before_s,
+                plan.steps,
+                before.steps,
+                plan.interval,
+            )
+        if plan.steps < FEWEST_WARM_UPS * self.warmup_steps:
             logger.warning(
                 "%d steps are hardly a training: the first %d only warm up. Give it "
                 "more time, or a smaller network, as in segx configs demo.",
-                self.plan.steps,
+                plan.steps,
                 self.warmup_steps,
             )
-        self._ends = self._ends[-1:]
-        self.on_plan(trainer, self.plan)

@@ -1,4 +1,4 @@
-"""What happens beside the steps: pictures of cases, speed, a guard on NaN."""
+"""What happens beside the steps: pictures of cases, speed, a bar, the last step."""
 
 import time
 from collections.abc import Mapping
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from pytorch_lightning.callbacks import RichProgressBar
 
 from segx.data.dataset import Batch
-from segx.errors import TrainingError
 from segx.geometry import Extent
 from segx.scans.overlay import draw_overlay, write_png
 from segx.spec import ModelSpec
 from segx.training.task import SegmentationTask
 
-__all__ = ["FiniteLoss", "LastStep", "Overlays", "Progress", "Speed"]
+__all__ = ["LastStep", "Overlays", "Progress", "Speed"]
 
 
 class Overlays(pl.Callback):
@@ -44,7 +43,7 @@ class Overlays(pl.Callback):
     ) -> None:
         """Draw the case that was just counted."""
         name = self.names.get((int(batch.case[0]), int(batch.plane[0])))
-        if trainer.sanity_checking or not trainer.is_global_zero or name is None:
+        if trainer.sanity_checking or name is None:
             return
         if not isinstance(pl_module, SegmentationTask) or outputs is None:
             return
@@ -88,7 +87,46 @@ class Speed(pl.Callback):
 
 
 class Progress(RichProgressBar):
-    """Lightning's bar, without a count of epochs where steps or time set the length."""
+    """Lightning's bar, which ends where the training does.
+
+    Steps or a time budget may end it within an epoch, and a plan may change.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done = 0
+
+    @property
+    def total_train_batches(self) -> int | float:
+        """Batches of the epoch, or those up to the last step."""
+        trainer = self.trainer
+        batches = trainer.num_training_batches
+        if trainer.max_steps < 0:
+            return batches
+        steps_left = trainer.max_steps - trainer.global_step
+        return min(batches, self._done + steps_left * trainer.accumulate_grad_batches)
+
+    def on_train_epoch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        """Start the bar again."""
+        self._done = 0
+        super().on_train_epoch_start(trainer, pl_module)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Move on, towards an end that may have moved too."""
+        self._done = batch_idx + 1
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if self.progress is not None and self.train_progress_bar_id is not None:
+            total = self.total_train_batches
+            self.progress.update(self.train_progress_bar_id, total=total)
 
     def _get_train_description(self, current_epoch: int) -> str:
         return f"Epoch {current_epoch}"
@@ -108,36 +146,6 @@ class LastStep(pl.Callback):
         """Ask for the stop ourselves: Lightning then validates, unlike at its own."""
         if 0 < trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True
-
-
-class FiniteLoss(pl.Callback):
-    """Stops a training whose loss is no number; the checkpoints before it stay.
-
-    Args:
-        patience: Steps in a row that may fail.
-    """
-
-    def __init__(self, patience: int = 3) -> None:
-        self.patience = patience
-        self._failed = 0
-
-    def on_train_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        """Count the steps in a row without a finite loss."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        self._failed = 0 if bool(torch.isfinite(loss)) else self._failed + 1
-        if self._failed >= self.patience:
-            raise TrainingError(
-                f"The loss was not finite in {self._failed} steps in a row, up to step "
-                f"{trainer.global_step}. The last checkpoint is from before. Lower "
-                "--training.optimizer.lr, or look at the images with segx check."
-            )
 
 
 def _picture(batch: Batch, spec: ModelSpec, extent: Extent) -> NDArray[np.uint8]:

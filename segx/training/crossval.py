@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.artifact import load_model, read_checkpoint
+from segx.artifact import load_model, read_checkpoint, store_spec
 from segx.config import CleaningConfig, FitConfig
 from segx.data.datamodule import SegxDataModule
 from segx.data.splits_file import join_folds
@@ -29,7 +29,7 @@ from segx.evaluation.run import classes_beside, measure, places_of
 from segx.evaluation.summary import Summary, summarise
 from segx.evaluation.summary_file import write_classification_summary, write_summary
 from segx.inference.folds import fold_folder
-from segx.training.checkpointing import AtomicCheckpoints
+from segx.spec import ModelSpec
 from segx.training.fit import check_training, fit
 from segx.training.run import RunFolder
 
@@ -198,10 +198,10 @@ def _set_cleaning(run: RunFolder, cleaning: CleaningConfig) -> None:
     config = run.read_config()
     inference = config.inference.model_copy(update={"cleaning": cleaning})
     for path in run.checkpoints.glob("*.ckpt"):
-        checkpoint = read_checkpoint(path)
-        spec = checkpoint["hyper_parameters"]["spec"]
-        spec["inference"] = inference.model_dump(mode="json")
-        AtomicCheckpoints().save_checkpoint(checkpoint, path)
+        spec = ModelSpec.model_validate(
+            read_checkpoint(path)["hyper_parameters"]["spec"]
+        )
+        store_spec(path, spec.model_copy(update={"inference": inference}))
     run.write_config(config.model_copy(update={"inference": inference}))
 
 

@@ -51,6 +51,8 @@ class Learner(pl.LightningModule):
         self.network = build_network(self.spec)
         if self.settings.channels_last:
             self.network.to(memory_format=torch.channels_last)
+        if self.settings.freeze_encoder == "all":
+            self.network.encoder.requires_grad_(requires_grad=False)
         decay = self.settings.ema_decay
         self.average = average_of(self.network, decay=decay) if decay else None
         self.schedule = Schedule(
@@ -71,7 +73,11 @@ class Learner(pl.LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and the schedule's factor at every step."""
-        optimizer = build_optimizer(self.learnt, self.settings.optimizer)
+        optimizer = build_optimizer(
+            self.learnt,
+            self.settings.optimizer,
+            layer_decay=self.settings.layer_decay,
+        )
         scheduler = LambdaLR(optimizer, self.schedule)
         return {
             "optimizer": optimizer,
@@ -82,12 +88,25 @@ class Learner(pl.LightningModule):
         """Fit the schedule to the length asked for now, also where a run goes on."""
         steps = self.trainer.estimated_stepping_batches
         self.schedule.total_steps = int(steps) if steps != float("inf") else None
+        self._freeze_or_thaw()
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Let the average follow the weights, once per optimizer step."""
-        accumulated = self.trainer.accumulate_grad_batches
-        if self.average is not None and (batch_idx + 1) % accumulated == 0:
+    def on_train_epoch_start(self) -> None:
+        """Thaw the encoder when its time has come."""
+        self._freeze_or_thaw()
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Make a step, and let the average follow the weights."""
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
             self.average.update_parameters(self.network)
+
+    def _freeze_or_thaw(self) -> None:
+        """Hold the encoder's weights and statistics as long as is asked for."""
+        frozen = self.settings.freeze_encoder
+        is_frozen = frozen == "all" or self.trainer.current_epoch < frozen
+        self.network.encoder.train(not is_frozen)
+        if frozen != "all":
+            self.network.encoder.requires_grad_(not is_frozen)
 
     def as_input(self, image: Tensor) -> Tensor:
         """An image batch (B, C, H, W) in the memory format that the network uses."""

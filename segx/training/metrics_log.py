@@ -18,12 +18,16 @@ class MetricsCsv(Logger):
 
     Args:
         path: The file; rows that it holds already are kept.
+        first_step: Step that a run goes on with; rows of steps from there on, which
+            were lost, are left out.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, first_step: int | None = None) -> None:
         super().__init__()
         self.path = path
         self._columns = self._rows()[:1][0] if path.is_file() else []
+        if self._columns and first_step is not None:
+            self._drop_from(first_step)
 
     @property
     def name(self) -> str:
@@ -53,6 +57,15 @@ class MetricsCsv(Logger):
         cells = [row.get(name) for name in self._columns]
         with self.path.open("a", encoding="utf-8", newline="") as file:
             file.write(_as_csv([["" if cell is None else cell for cell in cells]]))
+
+    @rank_zero_only
+    def _drop_from(self, step: int) -> None:
+        """Leave out what a run that was killed logged after its last checkpoint."""
+        place = self._columns.index("step")
+        header, *rows = self._rows()
+        kept = [row for row in rows if int(row[place]) < step]
+        if len(kept) < len(rows):
+            write_text(self.path, _as_csv([header, *kept]))
 
     def _rows(self) -> list[list[Any]]:
         with self.path.open(encoding="utf-8", newline="") as file:

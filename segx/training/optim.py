@@ -1,7 +1,7 @@
 """How a step changes the weights: parameter groups, warm-up, schedule, averaging."""
 
 import math
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segx.config import Choice, class_named, typed_options
+from segx.models.encoder import XceptionEncoder
 
 __all__ = ["Schedule", "average_of", "build_optimizer", "check_optimizer"]
 
@@ -72,19 +73,49 @@ def check_optimizer(
     return cls, typed_options(cls, choice, key=key, supplied=("params",))
 
 
-def build_optimizer(network: nn.Module, choice: Choice) -> torch.optim.Optimizer:
-    """Build the optimizer with two groups: weight decay for kernels and matrices only.
+def build_optimizer(
+    network: nn.Module, choice: Choice, *, layer_decay: float = 1.0
+) -> torch.optim.Optimizer:
+    """Build the optimizer; weight decay is for kernels and matrices only.
 
-    Biases and the scales of normalisation layers are left out of the decay, as is
-    usual for AdamW.
+    Biases and the scales of normalisation layers are left out of it, as is usual for
+    AdamW. Parameters that need no gradient are left out altogether.
+
+    Args:
+        network: What learns.
+        choice: The optimizer by name and options.
+        layer_decay: The rate of an encoder stage is so many times that of the next
+            deeper one, and the deepest one's so many times that of decoder and heads.
+
+    References:
+        Layer-wise rates after Howard & Ruder 2018, doi:10.18653/v1/P18-1031.
     """
     cls, options = check_optimizer(choice)
-    trainable = [item for item in network.parameters() if item.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [item for item in trainable if item.ndim > 1]},
-        {"params": [item for item in trainable if item.ndim <= 1], "weight_decay": 0.0},
+    above = _stages_above(network)
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
+    for name, item in network.named_parameters():
+        if item.requires_grad:
+            groups[layer_decay ** above.get(name, 0), item.ndim > 1].append(item)
+    # The full rate first, kernels before biases: the order that checkpoints know.
+    order = sorted(groups, reverse=True)
+    sections = [
+        {"params": groups[key], **({} if key[1] else {"weight_decay": 0.0})}
+        for key in order
     ]
-    return cls([group for group in groups if _filled(group["params"])], **options)
+    optimizer = cls(sections, **options)
+    for (factor, _), group in zip(order, optimizer.param_groups, strict=True):
+        group["lr"] *= factor
+    return optimizer
+
+
+def _stages_above(network: nn.Module) -> dict[str, int]:
+    """How many encoder stages a rate is handed down to reach a parameter, by name."""
+    return {
+        f"{place}.{name}".removeprefix("."): 6 - module.stage(name)
+        for place, module in network.named_modules()
+        if isinstance(module, XceptionEncoder)
+        for name, _ in module.named_parameters()
+    }
 
 
 def average_of(network: nn.Module, *, decay: float) -> AveragedModel:
@@ -99,7 +130,3 @@ def average_of(network: nn.Module, *, decay: float) -> AveragedModel:
     average = AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
     average.requires_grad_(requires_grad=False)
     return average
-
-
-def _filled(parameters: Iterable[nn.Parameter]) -> bool:
-    return any(True for _ in parameters)

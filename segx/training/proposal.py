@@ -145,7 +145,7 @@ def _advise(
 def _model(found: Fingerprint) -> list[Advice]:
     """The network and its loss."""
     weights = "random; imagenet learns faster (fetched once over the network)"
-    start = Advice("model.encoder.weights", None, weights)
+    start = Advice("model.init_from", None, weights)
     if found.labels is not None:
         decoder = Advice("model.decoder", "UNet", "others: segx decoders")
         return [start, decoder, _mask_loss(found)]

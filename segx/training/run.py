@@ -33,13 +33,35 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder of best.ckpt and last.ckpt."""
+        """Folder of best.ckpt, last.ckpt and previous.ckpt."""
         return self.path / "checkpoints"
 
     @property
     def last(self) -> Path:
         """The checkpoint that a resumed training goes on from."""
         return self.checkpoints / "last.ckpt"
+
+    @property
+    def previous(self) -> Path:
+        """The one before it, should it be damaged."""
+        return self.checkpoints / "previous.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The weights of the best validation."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def transfer(self) -> Path:
+        """What the weights were started from, tensor by tensor."""
+        return self.path / "transfer.json"
+
+    @property
+    def arguments(self) -> str:
+        """How the command line names this run."""
+        runs = self.path.parent
+        where = "" if runs == Path("runs") else f" --runs {runs}"
+        return f"--name {self.path.name}{where}"
 
     @property
     def overlays(self) -> Path:
@@ -61,6 +83,7 @@ class RunFolder:
         self.refuse_existing()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.metrics.unlink(missing_ok=True)
             (self.path / ".writable").touch()
             (self.path / ".writable").unlink()
         except OSError as error:
@@ -70,11 +93,21 @@ class RunFolder:
             ) from error
 
     def refuse_existing(self) -> None:
-        """Raise if a run of this name would be overwritten."""
-        if self.path.is_dir() and any(self.path.iterdir()):
+        """Raise if a run of this name would be overwritten.
+
+        One that ended before its first checkpoint has nothing to lose, nor to go on
+        from: it is started afresh.
+
+        Raises:
+            TrainingError: With the two ways that there are.
+        """
+        is_begun = self.config_file.is_file() and not any(
+            self.checkpoints.glob("*.ckpt")
+        )
+        if self.path.is_dir() and any(self.path.iterdir()) and not is_begun:
             raise TrainingError(
                 f"{self.path} exists already and is not overwritten. Choose another "
-                f"--name, or go on with it: --name {self.path.name} --ckpt_path last"
+                f"--name, or go on with it: segx fit {self.arguments} --ckpt_path last"
             )
 
     def write_config(self, config: FitConfig) -> None:
@@ -89,9 +122,13 @@ class RunFolder:
         """
         try:
             text = self.config_file.read_text(encoding="utf-8")
-        except OSError as error:
+        except FileNotFoundError as error:
             raise ArtifactError(
                 f"{self.path} is no run folder: it has no config.yaml."
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ArtifactError(
+                f"{self.config_file} can't be read: {error}."
             ) from error
         tree = parse_yaml(text, name=str(self.config_file))
         if not isinstance(tree, dict):

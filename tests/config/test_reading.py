@@ -1,5 +1,6 @@
 """A config is read whole, overridden by key, and refused with every mistake named."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,40 @@ def test_broken_or_hostile_yaml_is_refused(text: str) -> None:
 @given(number=st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_numbers_are_read_as_python_writes_them(number: float) -> None:
     assert parse_yaml(repr(number), name="x") == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: {decoder: {class_path: evil.Module}}",
+        "model: {decoder: evil.Module}",
+        "model: {loss: {name: evil.Module}}",
+        "training: {optimizer: {name: evil.Module, lr: 1}}",
+        "data: {augment: {extra: [evil.Module]}}",
+        "trainer: {callbacks: [{class_path: evil.Module}]}",
+        "trainer: {strategy: evil.Module, logger: evil.Module}",
+        "model: !!python/name:evil.Module",
+        "model: !!python/object/new:evil.Module []",
+    ],
+)
+def test_a_config_that_names_a_foreign_class_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    from segx.data.augment import Augment
+    from segx.geometry import Extent
+    from segx.training.fit import check_training
+
+    marker = tmp_path / "marker"
+    (tmp_path / "evil.py").write_text(f"open({str(marker)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my.yaml").write_text(text)
+
+    def use() -> None:
+        config = read_config(tmp_path / "my.yaml")
+        Augment(config.data.augment, channels=3, extent=Extent(32, 32))
+        check_training(config)
+
+    with pytest.raises(ConfigError, match=r"evil|python|decoder|trainer"):
+        use()
+    assert not marker.exists()
+    assert "evil" not in sys.modules

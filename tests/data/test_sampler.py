@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segx.data.sampler import Draw, EpochSampler
+from segx.data.sampler import Draw, EpochSampler, Share
 
 SMALL = st.integers(1, 30)
 
@@ -42,3 +42,42 @@ def test_epochs_and_seeds_have_orders_of_their_own() -> None:
         for epoch in range(3)
     ]
     assert len(set(orders)) == 9
+
+
+@given(SMALL, st.integers(1, 4), SMALL, SMALL, st.integers(1, 4))
+def test_processes_share_the_steps_of_one_with_a_larger_batch(
+    cases: int, batch: int, steps: int, seed: int, world: int
+) -> None:
+    samplers = [
+        EpochSampler(
+            cases,
+            batch_size=batch,
+            least_steps=steps,
+            seed=seed,
+            share=Share(rank, world),
+        )
+        for rank in range(world)
+    ]
+    parts = [list(sampler) for sampler in samplers]
+    assert {len(part) for part in parts} == {len(samplers[0])}
+    together = [
+        draw
+        for step in range(samplers[0].steps)
+        for part in parts
+        for draw in part[step * batch : (step + 1) * batch]
+    ]
+    assert together == draws(cases, batch * world, steps, seed)
+
+
+@given(SMALL, st.integers(1, 4), SMALL, st.data())
+def test_an_epoch_that_goes_on_draws_its_rest(
+    cases: int, batch: int, steps: int, data: st.DataObject
+) -> None:
+    whole = draws(cases, batch, steps, seed=1, epoch=3)
+    sampler = EpochSampler(cases, batch_size=batch, least_steps=steps, seed=1)
+    step = data.draw(st.integers(0, sampler.steps))
+    sampler.start_at(3, step)
+    assert list(sampler) == whole[step * batch :]
+    assert len(sampler) == len(whole)
+    sampler.set_epoch(4)
+    assert list(sampler) == draws(cases, batch, steps, seed=1, epoch=4)

@@ -13,9 +13,12 @@ from segx.inference.members import Member, Members
 from segx.inference.predictor import Predictor
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
+from segx.labels import Labels
+from segx.masks.calibration import Calibration
 from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
 from tests.inference.stubs import (
+    BINARY,
     LAYERS,
     THREE,
     Brightness,
@@ -133,3 +136,39 @@ def test_the_next_fastest_engine_is_tried_before_the_reference() -> None:
     resumed = Predictor(Members([member]))
     resumed.settle(ArrayScan(pixels), engines=["other"])
     assert resumed.members.engines == ("other",)
+
+
+def _tempered(temperature: float) -> Member:
+    spec = model(THREE).spec
+    cooled = spec.model_copy(update={"calibration": Calibration(temperature)})
+    return Member(cooled, Constant((0.0, 1.0, 3.0)), Path("a"))
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_logits_are_divided_by_the_members_own_temperature(temperature: float) -> None:
+    found = Members([_tempered(temperature)]).probabilities(_tiles())[0, :, 0, 0]
+    powers = np.exp(np.array([0.0, 1.0, 3.0]) / temperature)
+    assert np.allclose(found, powers / powers.sum(), atol=1e-6)
+    both = Members([_tempered(temperature), _tempered(1.0)])
+    single = Members([_tempered(1.0)]).probabilities(_tiles())[0, :, 0, 0]
+    found_both = both.probabilities(_tiles())[0, :, 0, 0]
+    assert np.allclose(found_both, (found + single) / 2, atol=1e-6)
+
+
+def test_opinions_are_the_mean_and_the_share_of_votes_against_it() -> None:
+    spec = model(THREE).spec
+    logits = ((0.0, 0.0, 4.0), (0.0, 0.0, 3.0), (0.0, 1.0, 0.0))
+    members = Members([Member(spec, Constant(item), Path("a")) for item in logits])
+    tiles = _tiles()
+    found = members.opinions(tiles)
+    assert np.array_equal(found[:, :3], members.probabilities(tiles))
+    assert np.allclose(found[:, 3], 1 / 3)
+
+
+@pytest.mark.parametrize("labels", [BINARY, LAYERS])
+def test_views_of_a_pixelwise_model_agree(labels: Labels) -> None:
+    stub = model(labels, channels=labels.logits)
+    members = Members([Member(stub.spec, Identity(), Path("a"))], views="all")
+    found = members.opinions(_tiles(channels=labels.logits))
+    assert found.shape[1] == labels.logits + 1
+    assert not found[:, -1].any()

@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 import segx
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
+from segx.inference.confidence import LOOK, Confidence
 from segx.inference.plan import TilePlan
 from segx.inference.summary import (
     Method,
     PixelCounter,
+    ScanSummary,
     pixel_size,
+    read_confidence,
     summarise_scan,
     write_summary,
 )
@@ -23,6 +26,9 @@ from segx.scans.memory import ArrayScan
 BINARY = Labels("binary", ("background", "cell"))
 THREE = Labels("multiclass", ("background", "cytoplasm", "nucleus"))
 LAYERS = Labels("multilabel", ("red", "green", "blue"))
+_SURE = Confidence(
+    mean_entropy=0.25, disagreement=None, soft_dice=0.5, predicted_dice=0.375, flag=LOOK
+)
 
 
 def _method(*, batch_size: int = 1) -> Method:
@@ -42,6 +48,20 @@ def _scan(
     scan = ArrayScan(np.zeros((4, 5), np.uint8), path=Path("folder/a.tif"))
     scan.planes, scan.spacing_mm = planes, spacing_mm
     return scan
+
+
+def _summary(
+    scan: ArrayScan, pixels: list[int], *, method: Method | None = None
+) -> ScanSummary:
+    expected = [float(number) for number in pixels]
+    return summarise_scan(
+        scan,
+        method or _method(),
+        labels=BINARY,
+        pixels=pixels,
+        expected=expected,
+        confidence=_SURE,
+    )
 
 
 @pytest.mark.parametrize("labels", [BINARY, THREE, LAYERS])
@@ -69,10 +89,10 @@ def test_a_plane_has_an_area_and_a_volume_has_a_volume() -> None:
     stack = _scan(planes=3, spacing_mm=(0.5, 0.25))
     assert pixel_size(stack) is None
     plane = _scan(spacing_mm=(0.5, 0.25))
-    (cell,) = summarise_scan(plane, _method(), labels=BINARY, pixels=[8]).classes
+    (cell,) = _summary(plane, [8]).classes
     assert (cell.area_mm2, cell.volume_mm3) == (1.0, None)
     stack.space = Space((2.0, 0.5, 0.25))
-    summary = summarise_scan(stack, _method(), labels=BINARY, pixels=[8])
+    summary = _summary(stack, [8])
     assert summary.spacing_mm == (2.0, 0.5, 0.25)
     (cell,) = summary.classes
     assert (cell.area_mm2, cell.volume_mm3) == (None, 2.0)
@@ -82,7 +102,13 @@ def test_a_plane_has_an_area_and_a_volume_has_a_volume() -> None:
 def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     summary = summarise_scan(
-        _scan(), _method(), labels=THREE, pixels=[5, 0], components=[2, 0]
+        _scan(),
+        _method(),
+        labels=THREE,
+        pixels=[5, 0],
+        expected=[4.5, 0.25],
+        confidence=_SURE,
+        components=[2, 0],
     )
     write_summary(path, summary)
     unknown = {"area_mm2": None, "volume_mm3": None}
@@ -93,10 +119,30 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
         "cols": 5,
         "spacing_mm": None,
         "classes": [
-            {"name": "cytoplasm", "pixels": 5, "share": 0.25, "components": 2}
+            {
+                "name": "cytoplasm",
+                "pixels": 5,
+                "share": 0.25,
+                "components": 2,
+                "expected_pixels": 4.5,
+            }
             | unknown,
-            {"name": "nucleus", "pixels": 0, "share": 0.0, "components": 0} | unknown,
+            {
+                "name": "nucleus",
+                "pixels": 0,
+                "share": 0.0,
+                "components": 0,
+                "expected_pixels": 0.25,
+            }
+            | unknown,
         ],
+        "confidence": {
+            "mean_entropy": 0.25,
+            "disagreement": None,
+            "soft_dice": 0.5,
+            "predicted_dice": 0.375,
+            "flag": LOOK,
+        },
         "method": {
             "model": "runs/cells",
             "model_sha256": "ab" * 32,
@@ -109,18 +155,27 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
         },
         "probabilities": None,  # of the whole image: there is no such class
     }
+    assert read_confidence(path) == _SURE
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"confidence": {"flag": 1}}', "[]"])
+def test_a_file_that_is_no_summary_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(ScanError, match=r"a\.json can't be read"):
+        read_confidence(path)
 
 
 def test_bytes_do_not_depend_on_time_or_batches(tmp_path: Path) -> None:
     for name, batch_size in (("a", 1), ("b", 8)):
         method = _method(batch_size=batch_size)
-        summary = summarise_scan(_scan(), method, labels=BINARY, pixels=[3])
+        summary = _summary(_scan(), [3], method=method)
         write_summary(tmp_path / name, summary)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    summary = summarise_scan(_scan(), _method(), labels=BINARY, pixels=[3])
+    summary = _summary(_scan(), [3])
     with pytest.raises(ScanError, match=r"a\.json can't be written"):
         write_summary(tmp_path / "out" / "a.json", summary)

@@ -10,16 +10,21 @@ from PIL import Image
 
 from segx.config import CleaningConfig, InferenceConfig
 from segx.errors import SegxError
+from segx.inference.confidence import Confidence, sum_rows
+from segx.inference.members import Member, Members
 from segx.inference.outputs import Wanted
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
+from segx.inference.summary import read_confidence
 from segx.inference.writer import predict_file, predict_files
+from segx.masks.decide import decide
 from segx.masks.uncertainty import entropy
 from segx.scans.files import open_scan
 from tests.inference.stubs import (
     LAYERS,
     THREE,
     Brightness,
+    Constant,
     Identity,
     model,
     predictor_with,
@@ -199,3 +204,33 @@ def test_progress_is_told_in_pixels(tmp_path: Path) -> None:
     )
     assert seen[-1] == (150 * 90, 150 * 90)
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_the_summary_says_how_far_the_whole_mask_can_be_trusted(tmp_path: Path) -> None:
+    source = _scan(tmp_path / "a.png")
+    predictor = _predictor(_Counting())
+    written = predict_file(predictor, source, tmp_path / "out")
+    with predictor.open(source) as scan:
+        bands = [band.probabilities for band in predictor.predict_probabilities(scan)]
+    probabilities = np.concatenate(bands, axis=1)
+    mask = decide(probabilities, THREE)
+    sums = sum_rows(probabilities, mask, THREE).sum(axis=0)
+    expected = Confidence.of(sums, has_dissent=False, calibration=None)
+    found = read_confidence(written.summary)
+    assert found.soft_dice == pytest.approx(expected.soft_dice)
+    assert found.mean_entropy == pytest.approx(expected.mean_entropy)
+    assert found.flag is None
+    counts = json.loads(written.summary.read_text())["classes"]
+    masses = [item["expected_pixels"] for item in counts]
+    assert masses == pytest.approx(probabilities[1:].sum(axis=(1, 2), dtype=float))
+
+
+@pytest.mark.parametrize("skip_blank", [False, True])
+def test_members_that_disagree_are_told(tmp_path: Path, *, skip_blank: bool) -> None:
+    source = _scan(tmp_path / "a.png")
+    spec = model(THREE, inference=InferenceConfig(tile=32, overlap=0.25)).spec
+    logits = ((0.0, 0.0, 4.0), (0.0, 0.0, 3.0), (0.0, 1.0, 0.0))
+    members = Members([Member(spec, Constant(item), Path("a")) for item in logits])
+    predictor = Predictor(members, skip_blank=skip_blank)
+    written = predict_file(predictor, source, tmp_path / "out")
+    assert read_confidence(written.summary).disagreement == pytest.approx(1 / 3)

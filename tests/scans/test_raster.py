@@ -132,6 +132,26 @@ def test_what_lies_under_the_cap_and_above_pillows_is_opened(tmp_path: Path) -> 
         assert scan.extent == Extent(10_000, 19_000)
 
 
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp"])
+def test_a_size_that_the_file_can_not_hold_is_refused_from_the_header(
+    tmp_path: Path, suffix: str
+) -> None:
+    path = tmp_path / f"a.{suffix}"
+    Image.fromarray(np.zeros((300, 300), np.uint8)).save(path)
+    content = bytearray(path.read_bytes())
+    place, size = {
+        "png": (16, struct.pack(">II", 16_000, 12_000)),
+        "jpg": (content.find(b"\xff\xc0") + 5, struct.pack(">HH", 12_000, 16_000)),
+        "bmp": (18, struct.pack("<ii", 16_000, 12_000)),
+    }[suffix]
+    content[place : place + len(size)] = size
+    if suffix == "png":
+        content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content[:9000])
+    with pytest.raises(ScanError, match=r"12000x16000 px, which its .* can't hold"):
+        RasterScan(path)
+
+
 def test_print_colours_are_refused(tmp_path: Path) -> None:
     Image.fromarray(colour()).convert("CMYK").save(tmp_path / "a.jpg")
     with pytest.raises(ScanError, match="CMYK"):

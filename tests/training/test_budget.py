@@ -1,11 +1,14 @@
 """A budget buys whole steps, leaves room for validation, and is planned once."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segx.errors import ConfigError
 from segx.training.budget import (
+    Budget,
     BudgetPlanner,
     Plan,
     parse_budget,
@@ -60,12 +63,13 @@ class _Machine:
         self.seconds = iter(seconds)
         self.now = 0.0
         self.global_step = 0
+        self.world_size = 1
         self.plans: list[Plan] = []
 
     def train(self, budget_s: float) -> float:
         """Make steps until the plan says that it is over; the seconds that it took."""
         planner = BudgetPlanner(
-            budget_s,
+            Budget(budget_s),
             started=0.0,
             warmup_steps=10,
             validation_steps=0.0,
@@ -94,3 +98,35 @@ def test_a_machine_that_was_slow_for_a_while_uses_its_time() -> None:
     machine = _Machine([0.7] * 40 + [2.1] * 30 + [0.7] * 1000)
     assert 255 <= machine.train(300) <= 315
     assert len(machine.plans) >= 3
+
+
+def planner_with(budget: Budget, plans: list[Plan]) -> BudgetPlanner:
+    return BudgetPlanner(
+        budget,
+        started=2.0,
+        warmup_steps=10,
+        validation_steps=0.0,
+        on_plan=lambda _, plan: plans.append(plan),
+        clock=lambda: 7.0,
+    )
+
+
+@pytest.mark.parametrize("plan", [None, Plan(90, 30, 0.5)])
+def test_budget_and_plan_survive_a_checkpoint(plan: Plan | None) -> None:
+    planner = planner_with(Budget(300.0, used_s=1.0, plan=plan), [])
+    checkpoint = {"callbacks": {planner.state_key: planner.state_dict()}}
+    assert Budget.in_checkpoint(checkpoint) == Budget(300.0, used_s=6.0, plan=plan)
+    assert Budget.in_checkpoint({"callbacks": {}}) is None
+
+
+def test_a_run_that_goes_on_keeps_to_its_plan_on_any_machine() -> None:
+    plans: list[Plan] = []
+    planner = planner_with(Budget(300.0, plan=Plan(90, 30, 0.5)), plans)
+    machine: Any = _Machine([])
+    machine.max_steps, machine.val_check_batch = 90, 60
+    machine.accumulate_grad_batches = 2
+    planner.on_train_start(machine, None)  # type: ignore[arg-type]
+    for step in range(60):
+        machine.global_step = step
+        planner.on_train_batch_end(machine, None, None, None, 0)  # type: ignore[arg-type]
+    assert plans == [Plan(90, 30, 0.5)]

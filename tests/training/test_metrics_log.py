@@ -27,3 +27,12 @@ def test_a_resumed_log_goes_on_below_the_old_rows(tmp_path: Path) -> None:
     again.log_metrics({"loss": 0.25, "rate": 1.0}, step=1)
     assert [row["loss"] for row in rows(again.path)] == ["0.5", "0.25"]
     assert [row["rate"] for row in rows(again.path)] == ["", "1.0"]
+
+
+def test_steps_that_were_lost_are_logged_once(tmp_path: Path) -> None:
+    log = MetricsCsv(tmp_path / "metrics.csv")
+    for step in range(5):
+        log.log_metrics({"loss": float(step)}, step=step)
+    again = MetricsCsv(tmp_path / "metrics.csv", first_step=3)
+    again.log_metrics({"loss": 3.0}, step=3)
+    assert [row["loss"] for row in rows(again.path)] == ["0.0", "1.0", "2.0", "3.0"]

@@ -9,6 +9,7 @@ from torch import nn
 from segx.config import Choice
 from segx.errors import ConfigError
 from segx.training.optim import Schedule, average_of, build_optimizer
+from tests.models.narrow import narrow_network
 
 
 @given(warmup=st.integers(0, 50), more=st.integers(1, 500))
@@ -65,3 +66,26 @@ def test_an_average_is_the_exponential_one() -> None:
     expected = 0.9 * (0.9 * values[0] + 0.1 * values[1]) + 0.1 * values[2]
     torch.testing.assert_close(average.module.weight.item(), expected)
     assert not any(p.requires_grad for p in average.parameters())
+
+
+NETWORK = narrow_network("UNet")
+
+
+@given(decay=st.floats(0.1, 1.0))
+def test_every_stage_has_its_share_of_the_next_deeper_ones_rate(decay: float) -> None:
+    network = NETWORK
+    choice = Choice(name="AdamW", options={"lr": 0.5, "weight_decay": 0.1})
+    optimizer = build_optimizer(network, choice, layer_decay=decay)
+    rates = {
+        id(item): (group["lr"], group["weight_decay"])
+        for group in optimizer.param_groups
+        for item in group["params"]
+    }
+    assert len(rates) == len(list(network.parameters()))
+    for name, item in network.named_parameters():
+        above = 0
+        if name.startswith("encoder."):
+            above = 6 - network.encoder.stage(name.removeprefix("encoder."))
+        rate, weight_decay = rates[id(item)]
+        assert rate == pytest.approx(0.5 * decay**above)
+        assert weight_decay == (0.1 if item.ndim > 1 else 0.0)

@@ -13,6 +13,8 @@ def test_an_existing_run_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     run.create()
     run.write_config(FitConfig())
+    run.create()  # nothing was learnt yet
+    run.last.touch()
     with pytest.raises(TrainingError, match=r"exists already.*--ckpt_path last"):
         run.create()
 

@@ -45,6 +45,7 @@ class OnnxRuntime:
             self._session = ort.InferenceSession(
                 content, options, providers=[(provider, settings)]
             )
+            self._metadata = self._session.get_modelmeta().custom_metadata_map
         except self._errors as error:
             raise ArtifactError(
                 f"{model if isinstance(model, Path) else name} can't be read as an "
@@ -76,7 +77,7 @@ class OnnxRuntime:
     @property
     def metadata(self) -> Mapping[str, str]:
         """What was stored with the model, text by name."""
-        found: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+        found: dict[str, str] = self._metadata
         return found
 
     def run(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -170,7 +171,8 @@ def _errors_of(ort: Any) -> tuple[type[Exception], ...]:
         "NotImplemented",
         "RuntimeException",
     )
-    return tuple(getattr(state, name) for name in names)
+    # The last: where a damaged file holds names that are no text.
+    return (*(getattr(state, name) for name in names), UnicodeDecodeError)
 
 
 def _first_line(error: Exception) -> str:

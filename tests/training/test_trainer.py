@@ -1,0 +1,106 @@
+"""Loggers, early stopping, gathered and clipped gradients, a bar with a true end."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+
+from segx.cli.main import main
+from segx.training.callbacks import Progress
+from segx.training.task import SegmentationTask
+from tests.phantoms import write_discs
+from tests.training import runs
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_discs(tmp_path_factory.mktemp("trainer") / "data", count=4)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_both_loggers_hold_the_same_numbers(data: Path, tmp_path: Path) -> None:
+    board = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="needs segx[tensorboard]",
+    )
+    more = ["--training.logger", "tensorboard", "--trainer.max_epochs", "2"]
+    run = runs.train(data, tmp_path, *more)
+    table = rows(run)
+    found = board.EventAccumulator(str(run / "tensorboard")).Reload()
+    for name in ("train/loss", "val/dice"):
+        written = [(int(row["step"]), float(row[name])) for row in table if row[name]]
+        drawn = [(event.step, event.value) for event in found.Scalars(name)]
+        assert [step for step, _ in written] == [step for step, _ in drawn]
+        assert [value for _, value in written] == pytest.approx(
+            [value for _, value in drawn], rel=1e-6
+        )
+    assert [row["step"] for row in table if row["train/loss"]] == list("012345")
+
+
+@pytest.mark.slow
+def test_gathered_gradients_make_one_step_of_several_batches(
+    data: Path, tmp_path: Path
+) -> None:
+    more = ["--trainer.accumulate_grad_batches", "2", "--trainer.max_epochs", "2"]
+    last = runs.last(runs.train(data, tmp_path, *more))
+    # Three batches an epoch: a pair, and the last by itself.
+    assert last["global_step"] == 4
+    # The average follows every step, also that of the batch by itself.
+    assert int(last["state_dict"]["average.n_averaged"]) == 4
+
+
+def test_gradients_are_clipped_to_what_the_config_says(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = []
+
+    def measure(task: SegmentationTask, optimizer: torch.optim.Optimizer) -> None:
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        total = torch.stack([grad.norm() for grad in grads if grad is not None]).norm()
+        norms.append(float(total))
+
+    step = SegmentationTask.optimizer_step
+
+    def observed(task: SegmentationTask, *arguments: object, **more: object) -> None:
+        step(task, *arguments, **more)
+        measure(task, arguments[2].optimizer)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(SegmentationTask, "optimizer_step", observed)
+    more = ["--trainer.gradient_clip_val", "0.01", "--trainer.max_epochs", "1"]
+    runs.train(data, tmp_path, *more)
+    assert len(norms) == 3
+    assert all(norm == pytest.approx(0.01, rel=1e-3) for norm in norms)
+
+
+@pytest.mark.slow
+def test_training_stops_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
+    still = ["--training.optimizer.lr", "0.0", "--training.early_stopping", "2"]
+    run = runs.train(data, tmp_path, *still, "--trainer.max_epochs", "9")
+    assert runs.last(run)["global_step"] < 27
+
+
+@pytest.mark.parametrize(
+    "max_epochs", ["-1", pytest.param("9", marks=pytest.mark.slow)]
+)
+def test_the_bar_ends_at_the_last_step(
+    max_epochs: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = []
+    update = Progress.on_train_batch_end
+
+    def observed(bar: Progress, *arguments: object) -> None:
+        update(bar, *arguments)  # type: ignore[arg-type]
+        task = bar.train_progress_bar
+        ends.append((int(task.completed), task.total))
+
+    monkeypatch.setattr(Progress, "on_train_batch_end", observed)
+    words = runs.words(data, tmp_path, "--trainer.max_steps", "5")
+    words[words.index("--trainer.max_epochs") + 1] = max_epochs
+    words.remove("--quiet")
+    assert main(words) == 0
+    assert ends == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
