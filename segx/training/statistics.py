@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 __all__ = ["FairStatistics"]
+
+
+_TRAINED = 1000
+"""Number of batches that trained statistics are taken for: more than any momentum
+averages."""
 
 
 class FairStatistics(pl.Callback):
@@ -56,6 +60,11 @@ class FairStatistics(pl.Callback):
         self._batches += 1
 
 
-def _seen(module: nn.Module) -> int:
-    count = getattr(module, "num_batches_tracked", None)
-    return 0 if count is None else int(count)
+def _seen(module: _BatchNorm) -> int:
+    """Number of batches; statistics that came without one, as Keras's, get one."""
+    count, variance = module.num_batches_tracked, module.running_var
+    if count is None or variance is None:
+        return 0
+    if count == 0 and (variance != 1).any():
+        count.fill_(_TRAINED)
+    return int(count)

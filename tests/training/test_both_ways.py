@@ -46,7 +46,7 @@ def train(task: str, folder: Path, *, weights: Path | None = None) -> Path:
         write(data)
     words = ["fit", "-c", task, "--data.root", str(data), "--runs", str(folder), "-q"]
     name = f"{task}-{weights.stem}" if weights else task
-    start = ["--model.encoder.weights", str(weights)] if weights else []
+    start = ["--model.init_from", str(weights)] if weights else []
     assert main([*words, "--name", name, *size, *SMALL, *start]) == 0
     return folder / name
 

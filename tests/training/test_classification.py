@@ -2,10 +2,13 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import segx
 from segx.artifact import read_spec
 from segx.cli.main import main
 from tests.phantoms import write_classes
@@ -71,6 +74,18 @@ def test_several_classes_are_predicted_with_flips(run: Path, tmp_path: Path) -> 
     for row in tables[0]:
         found = [name for name in ("bright", "odd") if float(row[name]) >= 0.5]
         assert row["class"] == ";".join(found)
+
+
+def test_several_classes_are_calibrated_together(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    assert main(["calibrate", str(copy)]) == 0
+    calibration = read_spec(copy).calibration
+    assert calibration is not None
+    assert calibration.temperature != 1
+    image = run.parent / "data" / "bright" / "bright0.png"
+    plain, tempered = (segx.load(path).classify(image) for path in (run, copy))
+    odds = [np.log(found / (1 - found)) for found in (plain, tempered)]
+    assert odds[1] * calibration.temperature == pytest.approx(odds[0], abs=1e-3)
 
 
 def test_what_can_not_be_explained_is_said(

@@ -38,7 +38,7 @@ WHOLE = ["--data.resize", "64"]
 # What a config is tried on, where that is not images with masks; no test downloads.
 DATA: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "classify": (write_classes, WHOLE),
-    "xception_keras": (write_classes, [*WHOLE, "--model.encoder.weights", "null"]),
+    "xception_keras": (write_classes, [*WHOLE, "--model.init_from", "null"]),
     "multitask": (write_manifest, [*WHOLE, "--data.manifest", "list.csv"]),
 }
 

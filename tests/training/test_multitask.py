@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import segx
 from segx.cli.main import main
 from segx.config import (
     Choice,
@@ -226,3 +228,15 @@ def test_predict_writes_masks_classes_and_reasons(run: Path, tmp_path: Path) -> 
     before = (tmp_path / "probabilities.csv").read_bytes()
     assert main(words) == 0
     assert (tmp_path / "probabilities.csv").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_masks_are_calibrated_and_the_classes_stay(
+    run: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    assert main(["calibrate", str(copy)]) == 0
+    image = run.parent / "data" / "images" / "test0.png"
+    plain, calibrated = (segx.load(path) for path in (run, copy))
+    assert calibrated.spec.calibration is not None
+    assert np.array_equal(plain.classify(image), calibrated.classify(image))
