@@ -29,12 +29,13 @@ def run(argv: list[str]) -> int:
     from segx.evaluation.calibrate import calibrate
     from segx.training.run import RunFolder
 
-    config = RunFolder(arguments.run).read_config()
+    folder = RunFolder(arguments.run)
+    config = folder.read_config()
     model = load_model(arguments.run)
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
-    data = SegxDataModule.from_config(config)
+    data = SegxDataModule.from_config(config, recorded=folder.splits)
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Calibrating", total=None)
         found = calibrate(

@@ -43,8 +43,11 @@ def run(argv: list[str]) -> int:
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
-    data = SegxDataModule.from_config(config)
-    if is_one_run and arguments.data is None:
+    is_own = is_one_run and arguments.data is None
+    data = SegxDataModule.from_config(
+        config, recorded=folder.splits if is_own else None
+    )
+    if is_own:
         data.check_splits(folder.splits)
     elif arguments.split == "test":
         refuse_trained_images(folder.splits, data.splits)

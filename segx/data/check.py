@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from pathlib import Path
 
 from segx.config import DataConfig
 from segx.data.agree import Common, find_common
@@ -42,6 +43,7 @@ from segx.data.examine import CaseFacts, Examined, classes_held, examine
 from segx.data.layouts import find_layout
 from segx.data.leaks import find_identical, find_patient_leaks, find_similar
 from segx.data.splits import Splits, split
+from segx.data.splits_file import read_splits
 from segx.data.survey import Survey, survey
 from segx.errors import DataError
 
@@ -114,7 +116,12 @@ class CheckedData:
 
 
 def check_data(
-    data: DataConfig, *, task: Task, seed: int, progress: Progress | None = None
+    data: DataConfig,
+    *,
+    task: Task,
+    seed: int,
+    recorded: Path | None = None,
+    progress: Progress | None = None,
 ) -> CheckedData:
     """Read every image and mask once, and find all that is wrong with them.
 
@@ -122,6 +129,7 @@ def check_data(
         data: Names the data set, and says how it is to be read.
         task: Masks are not read for classification.
         seed: Decides the splits that are drawn.
+        recorded: The splits.csv of a run: its splits are taken, and none is drawn.
         progress: Called from this thread after each case.
 
     Raises:
@@ -140,7 +148,7 @@ def check_data(
         if item.facts is not None and item.facts.case.id in usable
     )
     common = find_common(facts, layout, data, task=task, found=found)
-    splits = _relations(layout, facts, data, seed=seed, found=found)
+    splits = _relations(layout, facts, data, seed, recorded, found=found)
     split_of = _split_of(layout, splits)
     parts = _parts(facts, split_of)
     by_split = _weigh(layout, parts, common, found)
@@ -190,8 +198,9 @@ def _relations(
     layout: Layout,
     facts: Sequence[CaseFacts],
     data: DataConfig,
-    *,
     seed: int,
+    recorded: Path | None,
+    *,
     found: Findings,
 ) -> Splits | None:
     """Look for cases that belong together, and split the others from them."""
@@ -201,7 +210,9 @@ def _relations(
     find_patient_leaks(layout.cases, leaks)
     find_identical(layout.cases, same, leaks)
     splits = None
-    if not errors_among(leaks.findings):
+    if recorded is not None:
+        splits = read_splits(recorded, layout, digests=digests)
+    elif not errors_among(leaks.findings):
         try:
             splits = split(
                 layout, data, seed=seed, digests=digests, traits=classes_held(facts)

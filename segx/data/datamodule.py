@@ -85,10 +85,11 @@ class SegxDataModule(pl.LightningDataModule):
         seed: int,
         mean: float | Sequence[float],
         std: float | Sequence[float],
+        recorded: Path | None = None,
     ) -> None:
         super().__init__()
         self._data, self._task, self._seed = data, task, seed
-        checked = check_data(data, task=task, seed=seed)
+        checked = check_data(data, task=task, seed=seed, recorded=recorded)
         self.layout = checked.layout
         self.splits, self.survey = checked.refuse_defects()
         checked.log_warnings()
@@ -110,10 +111,23 @@ class SegxDataModule(pl.LightningDataModule):
         self._start = (0, 0)
 
     @classmethod
-    def from_config(cls, config: FitConfig) -> Self:
-        """The data of a run, scaled as the encoder that it names expects."""
+    def from_config(cls, config: FitConfig, *, recorded: Path | None = None) -> Self:
+        """The data of a run, scaled as the encoder that it names expects.
+
+        Args:
+            config: The run's config.
+            recorded: Its splits.csv, once it is written: the splits are taken from
+                there, for another version may draw others.
+        """
         mean, std = encoder_normalisation(config.model.encoder.name)
-        return cls(config.data, task=config.task, seed=config.seed, mean=mean, std=std)
+        return cls(
+            config.data,
+            task=config.task,
+            seed=config.seed,
+            mean=mean,
+            std=std,
+            recorded=recorded,
+        )
 
     @property
     def steps_per_epoch(self) -> int:

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from segx.atomic import write_text
@@ -38,12 +38,15 @@ def write_splits(path: Path, splits: Splits, *, root: Path) -> None:
     _write(path, _rows(splits, root))
 
 
-def read_splits(path: Path, layout: Layout) -> Splits:
+def read_splits(
+    path: Path, layout: Layout, *, digests: Mapping[str, str] | None = None
+) -> Splits:
     """The cases of a data set by the split that they stood in.
 
     Args:
         path: What `write_splits` wrote.
         layout: The cases, of the same data set or of one with the same names.
+        digests: SHA-256 of each case's image by case id, as far as they are known.
 
     Raises:
         DataError: If a case is not in the file, or the file is damaged.
@@ -60,7 +63,7 @@ def read_splits(path: Path, layout: Layout) -> Splits:
     train, val, test, apart = (
         tuple(stood[name]) for name in ("train", "val", "test", _APART)
     )
-    return Splits(train, val, test, apart)
+    return Splits(train, val, test, apart, digests or {})
 
 
 def join_folds(folds: Sequence[Path], path: Path) -> None:

@@ -158,7 +158,7 @@ def _train(
 def _measure(run: RunFolder) -> None:
     """Predict what a fold held out; of masks, count what each cleaning would do."""
     config = run.read_config()
-    data = SegxDataModule.from_config(config)
+    data = SegxDataModule.from_config(config, recorded=run.splits)
     data.check_splits(run.splits)
     trials = Trials(data.labels) if data.labels and _tries(config) else None
     on_mask = trials.add if trials else None

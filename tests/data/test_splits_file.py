@@ -106,7 +106,17 @@ def test_folds_are_joined_where_each_case_is_held_out_once(tmp_path: Path) -> No
         join_folds(files[:2], tmp_path / "all.csv")
 
 
-def test_a_file_without_digests_can_not_be_compared(tmp_path: Path) -> None:
-    (tmp_path / "splits.csv").write_text("case,patient,split\na,,train\n")
-    with pytest.raises(DataError, match="no column image"):
-        check_splits(tmp_path / "splits.csv", three(), root=ROOT)
+def test_a_file_of_an_earlier_version_is_compared_as_far_as_it_tells(
+    tmp_path: Path,
+) -> None:
+    path, splits = tmp_path / "splits.csv", three()
+    write_splits(path, splits, root=ROOT)
+    lines = [line.rsplit(",", 2)[0] for line in path.read_text().splitlines()]
+    path.write_text("\n".join(lines))
+    check_splits(path, splits, root=ROOT)
+    path.write_text("\n".join(lines[:-1]))
+    with pytest.raises(DefectsError, match="is new now"):
+        check_splits(path, splits, root=ROOT)
+    path.write_text("case,split\na,train\n")
+    with pytest.raises(DataError, match="no column patient"):
+        check_splits(path, splits, root=ROOT)

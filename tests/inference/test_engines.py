@@ -101,7 +101,7 @@ def test_too_little_memory_is_said_with_the_size_of_the_batch(exported: Path) ->
             raise MemoryError
 
         def run(self, *_: object) -> None:
-            raise onnx_engine._errors_of(onnx_engine._onnxruntime())[-1](
+            raise onnx_engine._errors_of(onnx_engine._onnxruntime())[0](
                 "Failed to allocate memory for requested buffer of size 1"
             )
 

@@ -144,5 +144,5 @@ def test_data_that_changed_meanwhile_are_refused(
         file.rename(file.with_name("other.png"))
     assert main(runs.again(tmp_path, "--trainer.max_epochs", "2")) == 1
     message = capsys.readouterr().err
-    assert "not the one that" in message
+    assert "is new" in message
     assert "splits.csv" in message
