@@ -5,9 +5,14 @@ from typing import Literal
 
 from segx.errors import ConfigError
 
-__all__ = ["Labels", "MaskKind"]
+__all__ = ["UNKNOWN", "ClassKind", "Labels", "MaskKind"]
 
 MaskKind = Literal["binary", "multiclass", "multilabel"]
+ClassKind = Literal["multiclass", "multilabel"]
+"""Whether a whole image is of one class, or may be of several."""
+
+UNKNOWN = -1
+"""Stands for the class of an image that nobody has told."""
 
 # Okabe & Ito's palette, which colour-blind readers tell apart; sky blue comes first:
 # orange is faint on skin, blood and retina. Black stands for the background.

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
 from segx.errors import ArtifactError
-from segx.labels import Labels
+from segx.labels import ClassKind, Labels
 from segx.masks.calibration import Calibration
 from segx.masks.cleaning import Cleaning
 from segx.scans.intensity import Intensity
@@ -20,7 +20,7 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: Literal["segmentation", "classification"]
+    task: Literal["segmentation", "classification", "multitask"]
     encoder: EncoderConfig
     decoder: Choice | None
     head: HeadConfig
@@ -31,15 +31,24 @@ class ModelSpec(BaseModel):
     neighbours: int = 0
     """Planes on each side that are read as further channels ("2.5D")."""
     labels: Labels | None
-    """What the mask's values mean; None for a classifier."""
+    """What the mask's values mean; None where there are no masks."""
     class_names: tuple[str, ...] | None
-    """Names of a classifier's classes; None for a segmenter."""
+    """Names of the classes of whole images; None for a segmenter."""
+    class_kind: ClassKind = "multiclass"
+    """Whether an image is of one class, or may be of several."""
     intensity: Intensity
     resize: tuple[int, int] | None
     """Rows and columns that every image is resized to first."""
     inference: InferenceConfig
     calibration: Calibration | None = None
     """What `segx calibrate` found; None before it was called."""
+
+    @property
+    def class_labels(self) -> Labels | None:
+        """What the logits of whole images mean; None for a segmenter."""
+        if self.class_names is None:
+            return None
+        return Labels(self.class_kind, self.class_names)
 
     @property
     def cleaning(self) -> Cleaning:

@@ -103,3 +103,33 @@ def write_balls(
             write_volume(root / split / "images" / name, image)
             write_volume(root / split / "masks" / name, mask)
     return root
+
+
+def write_manifest(
+    root: Path, *, count: int = 8, size: tuple[int, int] = (70, 90)
+) -> Path:
+    """Discs, bright ones and inverted ones, in a list with holes in both columns.
+
+    Of four images in turn one lacks its mask, one its label.
+    """
+    lines = ["image,mask,label,split"]
+    for split, number in (("train", 0), ("val", 100), ("test", 200)):
+        for index in range(count):
+            image, mask = disc(size, number + index)
+            inverted = index // 2 % 2 == 1
+            name = f"{split}{index}"
+            for kind, array in (
+                ("images", 255 - image if inverted else image),
+                ("masks", mask),
+            ):
+                (root / kind).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array).save(root / kind / f"{name}.png")
+            cells = [
+                name,
+                "" if index % 4 == 1 else name,
+                "" if index % 4 == 2 else ("inverted" if inverted else "plain"),
+                split,
+            ]
+            lines.append(",".join(cells))
+    (root / "list.csv").write_text("\n".join(lines) + "\n")
+    return root

@@ -77,7 +77,9 @@ def _parser() -> Parser:
         "-c", "--config", help="read the data as this config says (default: unet)"
     )
     parser.add_argument("--manifest", type=Path, help="a CSV file instead of folders")
-    parser.add_argument("--task", choices=("segmentation", "classification"))
+    parser.add_argument(
+        "--task", choices=("segmentation", "classification", "multitask")
+    )
     parser.add_argument(
         "--axis", type=int, choices=(0, 1, 2), help="cut volumes along this axis"
     )

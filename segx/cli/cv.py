@@ -34,6 +34,11 @@ def run(argv: list[str]) -> int:
     )
     title = f"{folder.name}: out of fold"
     show_summary(found.summary, folder, title=title, policy="segx")
+    if found.classes is not None:
+        from segx.evaluation.run import classes_beside
+
+        place = classes_beside(folder)
+        show_summary(found.classes, place, title=title, policy="segx")
     if found.choice is not None:
         console.print(_told(found.choice), highlight=False)
     console.print(

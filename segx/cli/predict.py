@@ -11,6 +11,8 @@ from segx.cli.progress import ScanProgress
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
+    from segx.inference.explain import Explainer
+    from segx.inference.outputs import Outcome
     from segx.inference.predictor import Predictor
 
 __all__ = ["run"]
@@ -19,37 +21,23 @@ __all__ = ["run"]
 def run(argv: list[str]) -> int:
     """Predict each file; one that fails does not stop the others, but the exit is 1."""
     arguments = _parser().parse_args(argv)
+    if arguments.explain and Path(arguments.model).suffix == ".onnx":
+        raise ConfigError(
+            f"--explain: {arguments.model} can't be explained, for an .onnx has no "
+            "gradients. Give the run that it was exported from."
+        )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.inference.loading import load
     from segx.inference.outputs import Wanted, prepare_folder
-    from segx.inference.predictor import Working
     from segx.inference.writer import predict_files
     from segx.scans.files import scan_files
 
     # What is missing or can't be written is said before the model is loaded.
     scans = scan_files(arguments.paths)
     prepare_folder(arguments.out)
-    predictor = load(
-        arguments.model,
-        *arguments.ensemble,
-        device=arguments.device,
-        tile=arguments.tile,
-        overlap=arguments.overlap,
-        blend=arguments.blend,
-        batch_size=arguments.batch_size,
-        views=arguments.tta,
-        skip_blank=arguments.skip_blank,
-        working=Working(
-            level=arguments.level,
-            mpp=arguments.mpp,
-            pixel_mm=_pixel_mm(arguments.pixel_size),
-        ),
-        interest=arguments.region,
-        runtime=arguments.runtime,
-        precision=arguments.precision,
-    )
-    if predictor.spec.class_names is not None:
-        return _classify(predictor, arguments.paths, arguments.out)
+    predictor = _load(arguments)
+    explainer = _explainer(predictor, arguments) if arguments.explain else None
+    if predictor.spec.labels is None:
+        return _classify(predictor, arguments, explainer)
     wanted = Wanted(
         overlay=not arguments.no_overlay,
         polygons=arguments.polygons,
@@ -65,6 +53,8 @@ def run(argv: list[str]) -> int:
             on_rows=progress.show_rows,
             on_done=progress.count,
         )
+    if predictor.spec.class_names is not None:
+        _tell_classes(predictor, outcomes, arguments.out, explainer)
     written = [item.written for item in outcomes if item.written is not None]
     known = sum(not files.is_new for files in written)
     console.print(
@@ -79,8 +69,8 @@ def run(argv: list[str]) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="segx predict",
-        description="Write a mask, an overlay and a summary for each scan; for a "
-        "classifier, a CSV file of probabilities. What is there already is not "
+        description="Write a mask, an overlay and a summary for each scan; of models "
+        "that tell classes, a CSV file of probabilities. What is there already is not "
         "predicted again.",
     )
     parser.add_argument(
@@ -116,6 +106,11 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--uncertainty", action="store_true", help="a TIFF of their entropy, 0 to 1"
+    )
+    group.add_argument(
+        "--explain",
+        action="store_true",
+        help="of classes: a picture of what speaks for the most probable (Grad-CAM)",
     )
 
 
@@ -185,13 +180,80 @@ def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:
     return sizes[0] / 1000, sizes[-1] / 1000
 
 
-def _classify(predictor: "Predictor", paths: list[Path], out: Path) -> int:
-    """Write probabilities.csv, one row a file; those that fail are left out."""
-    from segx.inference.classify import classify_files
+def _load(arguments: argparse.Namespace) -> "Predictor":
+    """The models, in the engine and with the tiles that were asked for."""
+    from segx.inference.loading import load
+    from segx.inference.predictor import Working
 
-    table = out / "probabilities.csv"
-    done, failed = classify_files(predictor, paths, table)
+    return load(
+        arguments.model,
+        *arguments.ensemble,
+        device=arguments.device,
+        tile=arguments.tile,
+        overlap=arguments.overlap,
+        blend=arguments.blend,
+        batch_size=arguments.batch_size,
+        views=arguments.tta,
+        skip_blank=arguments.skip_blank,
+        working=Working(
+            level=arguments.level,
+            mpp=arguments.mpp,
+            pixel_mm=_pixel_mm(arguments.pixel_size),
+        ),
+        interest=arguments.region,
+        runtime=arguments.runtime,
+        precision=arguments.precision,
+    )
+
+
+def _classify(
+    predictor: "Predictor",
+    arguments: argparse.Namespace,
+    explainer: "Explainer | None",
+) -> int:
+    """Write probabilities.csv, one row a file; those that fail are left out."""
+    from segx.inference.classify import TABLE, classify_files
+
+    done, failed = classify_files(
+        predictor, arguments.paths, arguments.out, on_image=explainer
+    )
     console.print(
-        f"{done} of {done + failed} images classified: {table}", highlight=False
+        f"{done} of {done + failed} images classified: {arguments.out / TABLE}",
+        highlight=False,
     )
     return 1 if failed else 0
+
+
+def _tell_classes(
+    predictor: "Predictor",
+    outcomes: "list[Outcome]",
+    out: Path,
+    explainer: "Explainer | None",
+) -> None:
+    """Write probabilities.csv of scans whose masks are written, and explain them."""
+    from segx.inference.classify import TABLE, write_summary_table
+
+    rows = write_summary_table(predictor, outcomes, out)
+    for path, probabilities in rows.items():
+        if explainer is not None:
+            explainer(path, probabilities)
+    console.print(f"{len(rows)} images classified: {out / TABLE}", highlight=False)
+
+
+def _explainer(predictor: "Predictor", arguments: argparse.Namespace) -> "Explainer":
+    """What draws why.
+
+    Raises:
+        ConfigError: If the model tells no classes.
+    """
+    from segx.artifact import load_model
+    from segx.inference.explain import Explainer
+    from segx.inference.folds import runs_of
+
+    if predictor.spec.class_names is None:
+        raise ConfigError(
+            f"--explain: {arguments.model} makes masks only. It explains the classes "
+            "of models that tell them."
+        )
+    explained = load_model(runs_of(Path(arguments.model))[0])
+    return Explainer(explained, predictor, arguments.out)

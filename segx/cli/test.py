@@ -1,8 +1,9 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
+from functools import partial
 from pathlib import Path
 
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
@@ -18,7 +19,7 @@ def run(argv: list[str]) -> int:
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.data.datamodule import SegxDataModule
     from segx.data.splits_file import refuse_trained_images
-    from segx.evaluation.run import measure
+    from segx.evaluation.run import measure, places_of
     from segx.inference.folds import runs_of
     from segx.inference.loading import load
     from segx.training.run import RunFolder
@@ -51,25 +52,25 @@ def run(argv: list[str]) -> int:
     elif arguments.split == "test":
         refuse_trained_images(folder.splits, data.splits)
     out = folder.test if arguments.split == "test" else folder.path / arguments.split
-    with Progress(console=messages, transient=True) as progress:
-        bar = progress.add_task("Predicting", total=None)
-        summary = measure(
-            predictor,
-            data,
-            out,
-            config=config,
-            split=arguments.split,
-            tolerance=arguments.tolerance,
-            on_case=lambda done, total: progress.update(
-                bar, completed=done, total=total
-            ),
+    for part, place in places_of(predictor.spec, out).items():
+        with Progress(console=messages, transient=True) as progress:
+            bar = progress.add_task("Predicting", total=None)
+            summary = measure(
+                predictor,
+                data,
+                place,
+                config=config,
+                split=arguments.split,
+                part=part,
+                tolerance=arguments.tolerance,
+                on_case=partial(_show, progress, bar),
+            )
+        show_summary(
+            summary,
+            place,
+            title=f"{folder.path.name}: {arguments.split} cases",
+            policy=arguments.policy,
         )
-    show_summary(
-        summary,
-        out,
-        title=f"{folder.path.name}: {arguments.split} cases",
-        policy=arguments.policy,
-    )
     return 0
 
 
@@ -84,3 +85,7 @@ def _parser() -> Parser:
     parser.add_argument("--data", type=Path, help="another folder with the same layout")
     add_measures(parser)
     return parser
+
+
+def _show(progress: Progress, bar: TaskID, done: int, total: int) -> None:
+    progress.update(bar, completed=done, total=total)

@@ -93,7 +93,8 @@ class ModelConfig(Section):
     init_scope: Literal["encoder", "all"] = "encoder"
     """all: decoder and heads too, as far as their names and shapes match."""
     loss: Choice = Choice(name="DiceCE")
-    """DiceCE, Dice, CE, BCE, Focal, Tversky or Lovasz; for a classifier CE."""
+    """DiceCE, Dice, CE, BCE, Focal, Tversky or Lovasz; for a classifier CE; Multitask
+    for masks and classes."""
 
     @model_validator(mode="before")
     @classmethod
@@ -107,14 +108,14 @@ class ModelConfig(Section):
 
 
 class ColumnsConfig(Section):
-    """Names of a manifest's columns; several mask columns make a multilabel mask."""
+    """Names of a manifest's columns; several masks or labels make it multilabel."""
 
     image: str = "image"
     """Path, name or stem of the image."""
     mask: str | tuple[str, ...] = "mask"
     """The same of its mask; a list of columns for multilabel masks."""
-    label: str = "label"
-    """Class of the whole image."""
+    label: str | tuple[str, ...] = "label"
+    """Class of the whole image; a list of columns where it may be of several."""
     patient: str = "patient"
     """Whose image it is: patients are never split."""
     split: str = "split"
@@ -286,8 +287,8 @@ class InferenceConfig(Section):
 class FitConfig(Section):
     """A whole config: what `segx fit` is told and what a run folder keeps."""
 
-    task: Literal["segmentation", "classification"] = "segmentation"
-    """segmentation or classification."""
+    task: Literal["segmentation", "classification", "multitask"] = "segmentation"
+    """segmentation, classification or multitask: both with one encoder."""
     seed: int = Field(0, ge=0)
     """Of splits, weights, crops and augmentation."""
     model: ModelConfig = ModelConfig()

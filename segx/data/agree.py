@@ -61,7 +61,9 @@ def find_common(
     return Common(
         _common_channels(facts, found) if channels == "auto" else channels,
         _common_type(facts, data, found),
-        _common_values(facts, layout, data, found) if task == "segmentation" else None,
+        None
+        if task == "classification"
+        else _common_values(facts, layout, data, found),
     )
 
 

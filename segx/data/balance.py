@@ -4,12 +4,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from segx.data.case import Layout, SplitName
+from segx.data.case import Layout, SplitName, classes_of, is_labelled
 from segx.data.defects import Code, Findings
 from segx.data.examine import CaseFacts
 from segx.data.mask_values import MaskValues
+from segx.labels import UNKNOWN
 
-__all__ = ["ClassShares", "case_shares", "find_imbalance", "find_odd_masks", "shares"]
+__all__ = [
+    "ClassShares",
+    "case_shares",
+    "find_imbalance",
+    "find_odd_masks",
+    "label_shares",
+    "shares",
+]
 
 ClassShares = Mapping[str, float]
 """Share of each class, by name."""
@@ -33,14 +41,29 @@ def shares(
     Planes of multilabel masks may add up to more than 1.
     """
     if values is None:
-        names = layout.class_names or ()
-        seen = Counter(item.case.label for item in facts)
-        return {name: seen[i] / max(len(facts), 1) for i, name in enumerate(names)}
+        return label_shares(facts, layout)
     counted = [_pixels(item, values) for item in facts]
     total = sum(pixels for _, pixels in counted)
     return {
         name: sum(seen[index] for seen, _ in counted) / max(total, 1)
         for index, name in enumerate(values.labels.names)
+    }
+
+
+def label_shares(facts: Sequence[CaseFacts], layout: Layout) -> ClassShares:
+    """Share of each class of whole images, among the cases where it is known."""
+    cases = [item.case for item in facts if is_labelled(item.case)]
+    seen = Counter(index for case in cases for index in classes_of(case))
+    known = Counter(
+        index
+        for case in cases
+        for index, tag in enumerate(case.tags or ())
+        if tag != UNKNOWN
+    )
+    several = layout.class_kind == "multilabel"
+    return {
+        name: seen[index] / max(known[index] if several else len(cases), 1)
+        for index, name in enumerate(layout.class_names or ())
     }
 
 
@@ -124,7 +147,9 @@ def find_odd_masks(
     Where many are, absence is part of the task; where few are, somebody may have
     forgotten to draw.
     """
-    masks: dict[str, Path] = {case.id: case.masks[0] for case in layout.cases}
+    masks: dict[str, Path] = {
+        case.id: case.masks[0] for case in layout.cases if case.masks
+    }
     foreground = values.labels.foreground
     empty = [
         name

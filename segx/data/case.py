@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from segx.config import DataConfig
 from segx.data.defects import Code, DefectsError, Finding, Findings, errors_among
+from segx.labels import ClassKind, Labels
 from segx.scans.suffix import split_suffix
 
 __all__ = [
@@ -18,13 +19,16 @@ __all__ = [
     "LayoutKind",
     "SplitName",
     "Task",
+    "classes_of",
+    "has_mask",
+    "is_labelled",
     "stem_of",
     "with_ids",
 ]
 
 LayoutKind = Literal["folders", "classes", "manifest", "nnunet"]
 SplitName = Literal["train", "val", "test"]
-Task = Literal["segmentation", "classification"]
+Task = Literal["segmentation", "classification", "multitask"]
 
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
@@ -47,6 +51,8 @@ class Case:
         label: Index of the whole image's class.
         patient: Cases of one patient never stand in two splits.
         split: The split that the data set itself puts the case in.
+        tags: Where an image may be of several classes: 1 or 0 for each, `UNKNOWN` where
+            nobody has told.
         channels: Files of the same size whose channels follow those of `image`.
     """
 
@@ -56,6 +62,7 @@ class Case:
     label: int | None = None
     patient: str | None = None
     split: SplitName | None = None
+    tags: tuple[int, ...] | None = None
     channels: tuple[Path, ...] = ()
 
     @property
@@ -74,6 +81,7 @@ class Layout:
         kind: ``folders`` (images/ beside masks/), ``classes`` (a folder per class),
             ``manifest`` (a CSV file) or ``nnunet`` (imagesTr/ beside labelsTr/).
         class_names: Names of the whole-image classes, if the cases have labels.
+        class_kind: Whether an image is of one of them, or may be of several.
         plane_names: Names of the planes, if masks are multilabel.
         notes: What was seen and left aside, such as folders without a meaning here.
         findings: What is wrong with the list: missing files, doubled stems.
@@ -87,6 +95,7 @@ class Layout:
     cases: tuple[Case, ...]
     kind: LayoutKind
     class_names: tuple[str, ...] | None = None
+    class_kind: ClassKind = "multiclass"
     plane_names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -104,6 +113,7 @@ class Layout:
         root: Path,
         kind: LayoutKind,
         class_names: tuple[str, ...] | None = None,
+        class_kind: ClassKind = "multiclass",
         plane_names: tuple[str, ...] | None = None,
         mask_classes: tuple[str, ...] | None = None,
         ignore_index: int | None = None,
@@ -117,6 +127,7 @@ class Layout:
             root: As in the layout, and so on.
             kind: Likewise.
             class_names: Likewise.
+            class_kind: Likewise.
             plane_names: Likewise.
             mask_classes: Likewise.
             ignore_index: Likewise.
@@ -139,6 +150,7 @@ class Layout:
             cases=tuple(unique.values()),
             kind=kind,
             class_names=class_names,
+            class_kind=class_kind,
             plane_names=plane_names,
             mask_classes=mask_classes,
             ignore_index=ignore_index,
@@ -158,6 +170,13 @@ class Layout:
         if errors:
             raise DefectsError(f"Data set {self.root}", errors)
 
+    @property
+    def class_labels(self) -> Labels | None:
+        """What the labels of whole images mean; None where there are none."""
+        if self.class_names is None:
+            return None
+        return Labels(self.class_kind, self.class_names)
+
     def completed(self, data: DataConfig) -> DataConfig:
         """The config with what the data set tells of itself; what it sets stays."""
         told: dict[str, object] = {}
@@ -168,6 +187,23 @@ class Layout:
         if data.channels == "auto" and self.channel_names is not None:
             told["channels"] = len(self.channel_names)
         return data.model_copy(update=told)
+
+
+def classes_of(case: Case) -> tuple[int, ...]:
+    """Indices of the classes that a whole image is known to be of."""
+    if case.tags is not None:
+        return tuple(index for index, tag in enumerate(case.tags) if tag == 1)
+    return () if case.label is None else (case.label,)
+
+
+def is_labelled(case: Case) -> bool:
+    """Whether anything is known of the class of a whole image."""
+    return case.label is not None or case.tags is not None
+
+
+def has_mask(case: Case) -> bool:
+    """Whether there is anything to hold a predicted mask against."""
+    return bool(case.masks)
 
 
 def stem_of(path: Path) -> str:

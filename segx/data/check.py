@@ -26,6 +26,7 @@ from segx.data.balance import (
     case_shares,
     find_imbalance,
     find_odd_masks,
+    label_shares,
     shares,
 )
 from segx.data.case import Case, Layout, SplitName, Task
@@ -126,7 +127,7 @@ def check_data(
 
     Args:
         data: Names the data set, and says how it is to be read.
-        task: Masks are read for segmentation only.
+        task: Masks are not read for classification.
         seed: Decides the splits that are drawn.
         recorded: The splits.csv of a run: its splits are taken, and none is drawn.
         progress: Called from this thread after each case.
@@ -149,7 +150,10 @@ def check_data(
     common = find_common(facts, layout, data, task=task, found=found)
     splits = _relations(layout, facts, data, seed, recorded, found=found)
     split_of = _split_of(layout, splits)
-    by_split = _weigh(layout, _parts(facts, split_of), common, found)
+    parts = _parts(facts, split_of)
+    by_split = _weigh(layout, parts, common, found)
+    if task == "multitask":
+        _weigh_labels(layout, parts, found)
     sound = _sound(facts, found)
     training = _parts(sound, split_of).get("train")
     summed = None
@@ -242,6 +246,14 @@ def _weigh(
         facts = [item for part in parts.values() for item in part]
         find_odd_masks(case_shares(facts, values), layout, values, found)
     return by_split
+
+
+def _weigh_labels(
+    layout: Layout, parts: Mapping[SplitName, Sequence[CaseFacts]], found: Findings
+) -> None:
+    """Beside masks, hold the classes of whole images against what is usual, too."""
+    by_split = {name: label_shares(part, layout) for name, part in parts.items()}
+    find_imbalance(by_split, layout, of_pixels=False, found=found)
 
 
 def _split_of(layout: Layout, splits: Splits | None) -> dict[str, SplitName]:

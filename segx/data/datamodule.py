@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
-from segx.data.case import Case, Task
+from segx.data.case import Case, Task, is_labelled
 from segx.data.check import check_data
 from segx.data.dataset import (
     Cropping,
@@ -30,6 +30,7 @@ from segx.data.store import CaseStore
 from segx.data.workers import can_fork, cores, outlive_a_stop
 from segx.errors import DataError
 from segx.geometry import Extent
+from segx.labels import Labels
 from segx.models.encoder import encoder_normalisation
 from segx.scans import Intensity
 
@@ -64,14 +65,15 @@ class SegxDataModule(pl.LightningDataModule):
         survey: What the cases hold.
         val_cases: The validation cases that are used, at most `data.validation_cases`.
         labels: What mask values mean; None for classification.
-        class_names: Names of the classes of the masks or, for classification, of the
-            images.
+        class_names: Names of the classes of the masks or, without masks, of images.
+        class_labels: What the labels of whole images mean; None for segmentation.
         channels: Channels that the network reads, with those of neighbouring planes.
         intensity: Turns stored values into what the encoder reads.
         resize: Size that all images are given, in training as in prediction.
 
     Raises:
-        DataError: If the data set can't be used as the config asks.
+        DataError: If the data set can't be used as the config asks, or lacks what one
+            of two tasks is learnt from.
         ConfigError: If the augmentation can't be built.
     """
 
@@ -93,6 +95,7 @@ class SegxDataModule(pl.LightningDataModule):
         checked.log_warnings()
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
+        self.class_labels = self._class_labels()
         self.class_names = self._class_names()
         self.channels = self.survey.channels * (2 * data.neighbours + 1)
         scale = self.survey.intensity(mean=mean, std=std)
@@ -343,14 +346,14 @@ class SegxDataModule(pl.LightningDataModule):
 
         Raises:
             DataError: If neighbours are asked of single images, or volumes are to be
-                classified.
+                classified, with or without masks.
         """
         if self._data.neighbours and not self._has_volumes:
             raise DataError(
                 f"data.neighbours is {self._data.neighbours}, but no image of "
                 f"{self.layout.root} has more than one plane. Set it to 0."
             )
-        if self._task == "classification" and self._has_volumes:
+        if self._task != "segmentation" and self._has_volumes:
             raise DataError(
                 f"{self.layout.root} holds volumes, and classification takes single "
                 "images. Save the planes that tell the class as images."
@@ -368,11 +371,31 @@ class SegxDataModule(pl.LightningDataModule):
         """Size that images are given before anything else."""
         if isinstance(self._data.resize, tuple):
             return Extent(*self._data.resize)
-        if self._task == "classification":
+        if self._task != "segmentation":
             return CLASSIFIED_EXTENT
         if self._data.resize is None or not self._has_volumes:
             return None
         return enlarged([self.survey.extents[case.id] for case in self.splits.train])
+
+    def _class_labels(self) -> Labels | None:
+        """What the labels of images mean, where they are told apart.
+
+        Raises:
+            DataError: If not one training case has a mask, or a label, of two tasks.
+        """
+        if self._task == "segmentation":
+            return None
+        if self._task == "multitask":
+            train = self.splits.train
+            masks = sum(bool(case.masks) for case in train)
+            labels = sum(is_labelled(case) for case in train)
+            if not (masks and labels):
+                raise DataError(
+                    f"Of {len(train)} training cases of {self.layout.root} {masks} "
+                    f"have a mask and {labels} a label. To learn both takes some of "
+                    "each; for one of them take -c unet or -c classify."
+                )
+        return self.layout.class_labels
 
     def _class_names(self) -> tuple[str, ...]:
         """Names of what is told apart."""

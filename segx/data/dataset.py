@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from segx.data.augment import Augment
+from segx.data.case import Case
 from segx.data.crops import ForegroundPixels, cut, place_crop
 from segx.data.sampler import Draw
 from segx.data.store import CaseStore
@@ -30,14 +31,15 @@ class Sample(NamedTuple):
     Args:
         image: Normalised, shape (C, H, W), float32.
         mask: Ids, shape (H, W), or planes, shape (K, H, W); uint8.
-        label: Index of the image's class.
+        label: Index of the image's class or, where it may be of several, 1 or 0 for
+            each, `UNKNOWN` where nobody has told.
         case: Index of the case.
         plane: Number of the case's plane.
     """
 
     image: Tensor
     mask: Tensor | None
-    label: int | None
+    label: int | tuple[int, ...] | None
     case: int
     plane: int = 0
 
@@ -47,11 +49,14 @@ class Batch(NamedTuple):
 
     Args:
         image: Normalised, shape (B, C, H, W), float32.
-        mask: Ids, shape (B, H, W), or 0/1 planes, shape (B, K, H, W); int64. A whole
+        mask: Ids, shape (M, H, W), or 0/1 planes, shape (M, K, H, W); int64. A whole
             case's mask keeps the size it has on disk, also where the image is resized.
-        label: Index of each image's class, shape (B,), int64.
+        label: Index of each image's class, shape (N,), int64; or, where images may be
+            of several, 1 or 0 for each, shape (N, K).
         case: Index of each case among those of its split, shape (B,), int64.
         plane: Number of the plane of each case, shape (B,), int64.
+        masked: Which images have a mask, shape (M,), int64: usually all.
+        labelled: Which images have a label, shape (N,), int64.
     """
 
     image: Tensor
@@ -59,10 +64,12 @@ class Batch(NamedTuple):
     label: Tensor | None
     case: Tensor
     plane: Tensor
+    masked: Tensor
+    labelled: Tensor
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Join examples of equal size."""
+    """Join examples of equal size; what one lacks, others may have."""
     masks = [sample.mask for sample in samples if sample.mask is not None]
     labels = [sample.label for sample in samples if sample.label is not None]
     return Batch(
@@ -71,7 +78,14 @@ def collate(samples: Sequence[Sample]) -> Batch:
         label=torch.tensor(labels) if labels else None,
         case=torch.tensor([sample.case for sample in samples]),
         plane=torch.tensor([sample.plane for sample in samples]),
+        masked=_where([sample.mask is not None for sample in samples]),
+        labelled=_where([sample.label is not None for sample in samples]),
     )
+
+
+def _where(there: Sequence[bool]) -> Tensor:
+    """Indices of what is there, int64."""
+    return torch.tensor(there).nonzero()[:, 0]
 
 
 @dataclass(frozen=True)
@@ -151,7 +165,7 @@ class TrainingCrops(Dataset[Sample]):
             unit, None if masks is None else cut(masks[plane], region), rng=rng
         )
         normalised = intensity.normalise(_channels_apart(unit))
-        return _sample(normalised, mask, case.label, at=(draw.case, plane))
+        return _sample(normalised, mask, case, at=(draw.case, plane))
 
     def _aim(
         self, case: int, masks: NDArray[np.uint8] | None, rng: np.random.Generator
@@ -233,7 +247,7 @@ class WholeCases(Dataset[Sample]):
         intensity = self._scales.get(case.id, self._intensity)
         normalised = intensity(_channels_apart(image), source=case.image)
         at = (self._numbers[number], plane)
-        return _sample(normalised, mask, case.label, at=at)
+        return _sample(normalised, mask, case, at=at)
 
 
 def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:
@@ -248,17 +262,17 @@ def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:
 def _sample(
     image: NDArray[np.float32],
     mask: NDArray[np.uint8] | None,
-    label: int | None,
+    case: Case,
     *,
     at: tuple[int, int],
 ) -> Sample:
     """Channels before rows; arrays become tensors that own their memory."""
-    case, plane = at
+    number, plane = at
     return Sample(
         image=torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
         mask=None if mask is None else torch.from_numpy(_planes_first(mask)),
-        label=label,
-        case=case,
+        label=case.label if case.tags is None else case.tags,
+        case=number,
         plane=plane,
     )
 

@@ -16,7 +16,7 @@ from segx.data.look import Look, look_at
 from segx.data.reader import CaseReader
 from segx.data.survey import Survey
 from segx.geometry import Extent
-from segx.labels import Labels
+from segx.labels import ClassKind, Labels
 
 __all__ = ["Fingerprint", "take_fingerprint"]
 
@@ -60,6 +60,7 @@ class Fingerprint:
         upright: How much less an image is correlated with the average of the others
             when it stands on its head than when it is mirrored*, median; None if too
             few to tell.
+        class_kind: Whether an image is of one class, or may be of several.
     """
 
     task: Task
@@ -81,6 +82,7 @@ class Fingerprint:
     foreground: tuple[float, float] | None
     thickness_px: float | None
     upright: float | None
+    class_kind: ClassKind = "multiclass"
 
     @property
     def median_size(self) -> Extent:
@@ -189,6 +191,7 @@ def _summed_up(
         foreground=_percentiles(marked, 5, 95) if len(marked) else None,
         thickness_px=_nine_in_ten(looks) if masked else None,
         upright=_upright([look.thumbnail for look in looks]),
+        class_kind=layout.class_kind,
     )
 
 

@@ -33,10 +33,11 @@ def find_layout(data: DataConfig, *, task: Task) -> Layout:
 
     What is wrong with the list is among the findings, and the other cases go on.
 
-    A manifest is read if `data.manifest` names one. Otherwise segmentation expects
-    `images/` beside `masks/`, and classification a folder per class; both may stand
-    in `train/`, `val/` (or `valid/`, `validation/`) and `test/`. A folder with
-    `dataset.json` and `imagesTr/` is read as a raw data set of nnU-Net.
+    A manifest is read if `data.manifest` names one; both tasks at once need it.
+    Otherwise segmentation expects `images/` beside `masks/`, and classification a
+    folder per class; either may stand in `train/`, `val/` (or `valid/`,
+    `validation/`) and `test/`. A folder with `dataset.json` and `imagesTr/` is read as
+    a raw data set of nnU-Net.
 
     Raises:
         DataError: If the root is missing or holds another layout, or the pattern of
@@ -58,6 +59,12 @@ def _read(root: Path | None, data: DataConfig, task: Task) -> Layout:
     """Read the layout that the config asks for."""
     if data.manifest is not None:
         return read_manifest(data, task=task)
+    if task == "multitask":
+        raise DataError(
+            "Masks and classes together are told by a CSV file: set data.manifest. It "
+            "has the columns image, mask and label (data.columns gives them other "
+            "names); a cell of mask or label may be empty."
+        )
     if root is None:
         raise DataError("No data set is given. Set data.root to its folder.")
     if task == "segmentation" and is_nnunet(root):

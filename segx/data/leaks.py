@@ -60,7 +60,7 @@ def find_identical(
             if len(splits) > 1
             else "Keep one of them, unless it is meant to count several times.",
         )
-        if len({case.label for case in group}) > 1:
+        if len({(case.label, case.tags) for case in group}) > 1:
             found.add(
                 Code.CONFLICTING_LABELS,
                 first.image,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segx.config import DataConfig, did_you_mean
+from segx.config import DataConfig
 from segx.data.case import (
     SPLIT_FOLDERS,
     Case,
@@ -16,9 +16,11 @@ from segx.data.case import (
     stem_of,
     with_ids,
 )
+from segx.data.columns import Columns, match_columns
 from segx.data.defects import Code, Findings, plural
 from segx.data.folders import image_files, is_image, leaves, split_folders
-from segx.data.table import Row, Table, read_table
+from segx.data.table import Row, read_table
+from segx.data.tags import name_tags, read_tags
 from segx.errors import DataError
 from segx.scans import IMAGE_SUFFIXES
 
@@ -31,13 +33,15 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     The image column holds a path, relative to the data root or to the CSV file, or the
     name or stem of a file in `images/` (of the root or of a split's folder). The mask
     column does the same for `masks/`; without it, masks are found by the image's stem.
-    Several mask columns make a multilabel mask, one plane a column. The columns for
-    label, patient and split may be left out.
+    Several mask columns make a multilabel mask, one plane a column. Several label
+    columns of 1, 0 or nothing (unknown) make images that may be of several classes. The
+    columns for label, patient and split may be left out.
 
     Args:
         data: Gives `manifest`, `root` (by default the manifest's folder), `columns`
             and `classes`.
-        task: Segmentation needs masks, classification needs labels.
+        task: Segmentation needs masks, classification needs labels; for both at once a
+            row may leave one of them empty.
 
     Returns:
         The cases, with every row that can't be used as a finding.
@@ -48,7 +52,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     manifest = _find(data)
     root = manifest.parent if data.root is None else data.root
     table = read_table(manifest, column=data.columns.image)
-    columns = _columns(table, data, task=task, manifest=manifest)
+    columns = match_columns(table, data, task=task, manifest=manifest)
     found = Findings(list(table.findings))
     places = _Places.of(root, manifest.parent, found)
     entries = [
@@ -60,6 +64,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     classes = data.classes if task == "classification" else None
     words = {entry.label for entry in usable if entry.label is not None}
     numbers = _number(words, classes, manifest, found)
+    names = (classes or tuple(numbers)) if words else None
     if not table.rows:
         found.add(
             Code.NO_IMAGES,
@@ -68,28 +73,17 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
             expected="a line for each image",
             fix="Fill it in, or take another file.",
         )
-    whole = [entry for entry in usable if len(entry.masks) == len(columns.masks)]
+    whole = [entry for entry in usable if columns.fit(entry.masks)]
     found.spare += [entry.image for entry in usable if entry not in whole]
     return Layout.of(
         with_ids((entry.case(numbers) for entry in whole), root=root),
         found,
         root=root,
         kind="manifest",
-        class_names=(classes or tuple(numbers)) if words else None,
+        class_names=name_tags(columns.tags, classes) or names,
+        class_kind="multilabel" if columns.tags else "multiclass",
         plane_names=columns.planes,
     )
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns to read; nothing where the manifest has none."""
-
-    masks: tuple[str | None, ...]
-    """No mask, one a column; ``None`` stands for the image's stem in masks/."""
-    planes: tuple[str, ...] | None
-    label: str | None
-    patient: str | None
-    split: str | None
 
 
 @dataclass(frozen=True)
@@ -115,6 +109,7 @@ class _Entry:
     label: str | None
     patient: str | None
     split: SplitName | None
+    tags: tuple[int, ...] | None
 
     def case(self, numbers: Mapping[str, int]) -> Case:
         """The case of this row; `numbers` tells the index of each label."""
@@ -125,6 +120,7 @@ class _Entry:
             label=None if self.label is None else numbers[self.label],
             patient=self.patient,
             split=self.split,
+            tags=self.tags,
         )
 
 
@@ -235,66 +231,8 @@ def _find(data: DataConfig) -> Path:
     )
 
 
-def _columns(table: Table, data: DataConfig, *, task: Task, manifest: Path) -> _Columns:
-    """Match the config's column names with the header.
-
-    A column that the config names itself must be there; one that goes by its default
-    name may be missing, unless the task can't do without.
-    """
-    given = data.columns
-
-    def column(key: str, name: str, *, needed: bool = False) -> str | None:
-        if name in table.header:
-            return name
-        if needed or key in given.model_fields_set:
-            raise DataError(
-                f"{manifest} has no column {name!r}; its columns are "
-                f"{', '.join(table.header)}. {did_you_mean(name, table.header)} Set "
-                f"data.columns.{key}."
-            )
-        return None
-
-    named = given.mask
-    masks: tuple[str | None, ...] = ()
-    planes = None
-    if task == "segmentation" and isinstance(named, str):
-        masks = (column("mask", named),)
-    elif task == "segmentation":
-        masks = tuple(column("mask", name, needed=True) for name in named)
-        planes = data.classes or tuple(named)
-    _check_kind(data, masks, planes)
-    return _Columns(
-        masks=masks,
-        planes=planes,
-        label=column("label", given.label, needed=task == "classification"),
-        patient=column("patient", given.patient),
-        split=column("split", given.split),
-    )
-
-
-def _check_kind(
-    data: DataConfig, masks: Sequence[str | None], planes: Sequence[str] | None
-) -> None:
-    """Several mask columns are a multilabel mask, one is any other."""
-    several = planes is not None
-    if masks and data.mask_kind not in {
-        "auto",
-        *(["multilabel"] if several else ["binary", "multiclass"]),
-    }:
-        raise DataError(
-            f"data.mask_kind is {data.mask_kind}, but data.columns.mask is "
-            f"{data.columns.mask!r}. Multilabel masks need a list with a column for "
-            "each class, other masks need one column."
-        )
-    if planes is not None and len(planes) != len(masks):
-        raise DataError(
-            f"data.classes names {len(planes)} classes and data.columns.mask "
-            f"{len(masks)} columns. Name one class for each column."
-        )
-
-
 def _entry(
-    row: Row, image_column: str, columns: _Columns, places: _Places, at: _At
+    row: Row, image_column: str, columns: Columns, places: _Places, at: _At
 ) -> _Entry | None:
     """Find the files of one row; what is wrong with it is written down."""
     split_text = row.get(columns.split)
@@ -306,38 +244,73 @@ def _entry(
             expected=f"{', '.join(SPLIT_FOLDERS)}, or nothing in every line",
             fix="Correct it.",
         )
-    label = row.get(columns.label)
-    if columns.label and label is None:
-        _empty(columns.label, at)
+    label, tags = row.get(columns.label), _tags(row, columns, at)
+    if columns.labels and label is None and tags is None and not columns.may_lack:
+        _empty(columns.labels, at)
     text = row.get(image_column)
     if text is None:
-        _empty(image_column, at)
+        _empty((image_column,), at)
         return None
     image = places.image(text, split, at)
     if image is None:
         return None
-    masks = []
-    for name in columns.masks:
-        cell = stem_of(image) if name is None else row.get(name)
-        if cell is None:
-            _empty(name or "", at)
-        elif (mask := places.mask(cell, image, at)) is not None:
-            masks.append(mask)
+    masks = _masks(row, columns, image, places, at)
+    if columns.may_lack and not masks and label is None and tags is None:
+        at.add(
+            Code.MANIFEST_ROW,
+            "has neither a mask nor a label",
+            expected="one of them, or both",
+            fix="Fill it in, or take the line out.",
+        )
     return _Entry(
         at=at,
         image=image,
-        masks=tuple(masks),
+        masks=masks,
         label=label,
         patient=row.get(columns.patient),
         split=split,
+        tags=tags,
     )
 
 
-def _empty(column: str, at: _At) -> None:
-    """Write down a cell that must be filled."""
+def _masks(
+    row: Row, columns: Columns, image: Path, places: _Places, at: _At
+) -> tuple[Path, ...]:
+    """The masks of one row: none where they may all be missing."""
+    cells = {
+        name: stem_of(image) if name is None else row.get(name)
+        for name in columns.masks
+    }
+    if columns.may_lack and not any(cells.values()):
+        return ()
+    masks = []
+    for name, cell in cells.items():
+        if cell is None:
+            _empty((name or "",), at)
+        elif (mask := places.mask(cell, image, at)) is not None:
+            masks.append(mask)
+    return tuple(masks)
+
+
+def _tags(row: Row, columns: Columns, at: _At) -> tuple[int, ...] | None:
+    """What one row says of each class, where an image may be of several."""
+
+    def unclear(column: str, text: str) -> None:
+        at.add(
+            Code.MANIFEST_ROW,
+            f"has {text!r} in the column {column!r}",
+            expected="1, 0, or nothing where it is unknown",
+            fix="Correct it.",
+        )
+
+    return read_tags(row, columns.tags, on_unclear=unclear)
+
+
+def _empty(columns: Sequence[str], at: _At) -> None:
+    """Write down a cell, or a row of them, that must be filled."""
     at.add(
         Code.MANIFEST_ROW,
-        f"has nothing in the column {column!r}",
+        f"has nothing in the column {' or '.join(map(repr, columns))}",
         expected="a text in every line",
         fix="Fill it in.",
     )

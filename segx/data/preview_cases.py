@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.data.case import Case
+from segx.data.case import Case, classes_of, is_labelled
 from segx.data.check import CheckedData
 from segx.data.defects import Finding
 from segx.data.overview import Overview
@@ -123,8 +123,9 @@ class _Artist:
             details += [
                 f"{name}: {shares[name]:.2%}" for name in self.labels.foreground
             ]
-        if case.label is not None and self._names:
-            details.append(self._names[case.label])
+        if is_labelled(case) and self._names:
+            named = [self._names[index] for index in classes_of(case)]
+            details.append(", ".join(named) or "none of the classes")
         return details
 
     def _plane(self, case: Case) -> _Plane:
@@ -154,9 +155,9 @@ def _telling(
         known = (case for case in cases if case.id in filled)
         ranked = sorted(known, key=lambda case: (filled[case.id], case.id))
         return _evenly(ranked, _MOST)
-    classes: defaultdict[int, list[Case]] = defaultdict(list)
+    classes: defaultdict[tuple[int, ...], list[Case]] = defaultdict(list)
     for case in cases:
-        classes[-1 if case.label is None else case.label].append(case)
+        classes[classes_of(case)].append(case)
     of_each = max(1, _MOST // max(1, len(classes)))
     chosen = [_evenly(classes[label], of_each) for label in sorted(classes)]
     return [case for some in chosen for case in some][: 2 * _MOST]

@@ -65,13 +65,13 @@ class CaseReader:
         Returns:
             Ids, shape (rows, cols), of a volume (planes, rows, cols); 0 and 1, with a
             last axis for the classes, for multilabel masks; None where masks are not
-            asked for.
+            asked for, or the case has none.
 
         Raises:
             ScanError: If a file can't be read.
             DataError: If it holds other values or channels than the survey found.
         """
-        if self.mask_values is None:
+        if self.mask_values is None or not case.masks:
             return None
         classes = [self._ids(path, self.mask_values) for path in case.masks]
         if self.mask_values.labels.kind == "multilabel":

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segx.config import DataConfig
-from segx.data.case import Case, Layout, SplitName
+from segx.data.case import Case, Layout, SplitName, classes_of
 from segx.data.defects import Code, DefectsError, Finding, plural
 from segx.data.digests import identical_cases
 from segx.data.stratified import Group, Traits, draw_share, part_groups
@@ -191,12 +191,13 @@ def _given(
 
 
 def _with_labels(cases: Iterable[Case], traits: Traits) -> Traits:
-    """The classes of each case's mask, and its label."""
-    found: dict[str, frozenset[Hashable]] = {}
-    for case in cases:
-        held = traits.get(case.id, frozenset())
-        found[case.id] = held if case.label is None else held | {("label", case.label)}
-    return found
+    """The classes of each case's mask, and those of the whole image."""
+    none: frozenset[Hashable] = frozenset()
+    return {
+        case.id: traits.get(case.id, none)
+        | {("label", index) for index in classes_of(case)}
+        for case in cases
+    }
 
 
 def _groups(layout: Layout, same: Iterable[Sequence[str]]) -> list[Group]:

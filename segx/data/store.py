@@ -52,7 +52,7 @@ class CaseStore:
         self.reader = reader
         self._neighbours = neighbours
         self._shapes = [
-            _shapes(reader, extents[case.id], planes[case.id] if planes else 1)
+            _shapes(reader, case, extents[case.id], planes[case.id] if planes else 1)
             for case in self.cases
         ]
         self._offsets: list[int | None] = []
@@ -181,10 +181,10 @@ def _locked(image: NDArray[Any], mask: NDArray[np.uint8] | None) -> _Arrays:
 
 
 def _shapes(
-    reader: CaseReader, stored: Extent, planes: int
+    reader: CaseReader, case: Case, stored: Extent, planes: int
 ) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     """Shapes of a case's image and mask, the planes first."""
-    mask = reader.mask_shape(stored)
+    mask = reader.mask_shape(stored) if case.masks else None
     return (planes, *reader.image_shape(stored)), (planes, *mask) if mask else None
 
 

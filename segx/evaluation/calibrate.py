@@ -7,21 +7,22 @@ from typing import NamedTuple
 import numpy as np
 
 from segx.artifact import Model
-from segx.data.case import Case
+from segx.data.case import Case, has_mask, is_labelled
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
 from segx.evaluation.corruptions import CORRUPTIONS, CorruptedScan, Corruption
 from segx.evaluation.temperature import (
     Examples,
+    examples_of,
     fit_temperature,
-    log_chances,
     sample_pixels,
     truth_of,
 )
 from segx.inference.confidence import Confidence, sum_rows, sums_in_row
 from segx.inference.loading import predictor_of
 from segx.inference.predictor import Predictor
+from segx.labels import UNKNOWN
 from segx.masks.calibration import Calibration
 from segx.masks.decide import decide
 from segx.metrics.overlap import count_overlap, defined_mean, sum_counts
@@ -94,7 +95,8 @@ def calibrate(
     Raises:
         DataError: If there are no validation cases.
     """
-    cases = _some(data.val_cases)
+    is_told = is_labelled if model.spec.labels is None else has_mask
+    cases = _some([case for case in data.val_cases if is_told(case)])
     if not cases:
         raise DataError(f"{data.layout.root} has no validation cases to calibrate on.")
     predictor = predictor_of(model).calibrated(None)
@@ -205,11 +207,11 @@ class _Count:
 
 
 def _classifier(predictor: Predictor, cases: Sequence[Case]) -> Calibrated:
-    known = [case for case in cases if case.label is not None]
-    chances = np.stack([predictor.classify(case.images) for case in known])
-    truth = np.asarray([case.label for case in known], np.int64)
-    examples = Examples(log_chances(chances), truth)
-    return _summed_up(examples, cases=len(known))
+    chances = np.stack([predictor.classify(case.images) for case in cases])
+    truth = [case.label if case.tags is None else case.tags for case in cases]
+    labels = replace(predictor.members.class_labels, ignore_index=UNKNOWN)
+    examples = examples_of(chances, np.asarray(truth, np.int64), labels)
+    return _summed_up(examples, cases=len(cases))
 
 
 def _summed_up(examples: Examples, *, cases: int) -> Calibrated:

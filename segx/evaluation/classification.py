@@ -12,7 +12,14 @@ from segx.evaluation.bootstrap import Estimate, Resampling, mean_of_defined
 from segx.evaluation.confusion import Confusion
 from segx.evaluation.provenance import Provenance
 from segx.metrics.calibration import BINS, Reliability, reliability
-from segx.metrics.classification import SCORES, decisions, score_draws, truth_matrix
+from segx.metrics.classification import (
+    SCORES,
+    THRESHOLD,
+    decisions,
+    known_matrix,
+    score_draws,
+    truth_matrix,
+)
 from segx.metrics.ranking import Roc, roc
 
 __all__ = [
@@ -30,12 +37,13 @@ __all__ = [
 ]
 
 CLASSIFICATION_POLICY = (
-    "Each class against the rest, over all cases; the headline is the plain mean over "
-    "classes, undefined ones left out. balanced_accuracy is the mean sensitivity of "
-    "the most probable class; where a case may have several classes, the mean of "
-    "sensitivity and specificity at each class's threshold (0.5 where none was "
-    f"chosen). brier is in 0 … 1; ece has {BINS} equal bins. Intervals: 95 %, patients "
-    "drawn anew 2000 times. Thresholds are chosen on validation cases only."
+    "Each class against the rest, over all cases, or over those where the class is "
+    "known; the headline is the plain mean over classes, undefined ones left out. "
+    "balanced_accuracy is the mean sensitivity of the most probable class; where a "
+    "case may have several classes, the mean of sensitivity and specificity at each "
+    f"class's threshold ({THRESHOLD:g} where none was chosen). brier is in 0 … 1; ece "
+    f"has {BINS} equal bins. Intervals: 95 %, patients drawn anew 2000 times. "
+    "Thresholds are chosen on validation cases only."
 )
 """What the numbers mean; written and printed beside them."""
 
@@ -50,7 +58,8 @@ class ClassifiedCase:
     Args:
         case: Name of the case.
         patient: Whom it is of; None if unknown.
-        truth: Id of the true class; where a case may have several, 0 or 1 for each.
+        truth: Id of the true class; where a case may have several, 0 or 1 for each,
+            `UNKNOWN` where nobody has told.
         probabilities: One a class, in [0, 1].
     """
 
@@ -208,7 +217,7 @@ def choose_thresholds(
         chosen_on: What to call these cases.
 
     Returns:
-        0.5 for a class that all or none of the cases are of.
+        `THRESHOLD` for a class that all or none of the cases are of.
 
     References:
         Youden 1950, doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3.
@@ -217,11 +226,12 @@ def choose_thresholds(
     truth = np.array([case.truth for case in cases])
     probabilities = np.array([case.probabilities for case in cases])
     real = truth_matrix(truth, probabilities)
+    known = known_matrix(truth, probabilities)
     values = []
-    for is_real, scored in zip(real.T, probabilities.T, strict=True):
-        curve = roc(is_real, scored)
+    for is_real, scored, is_known in zip(real.T, probabilities.T, known.T, strict=True):
+        curve = roc(is_real[is_known], scored[is_known])
         if curve is None:
-            values.append(0.5)
+            values.append(THRESHOLD)
             continue
         gain = np.subtract(curve.sensitivity, curve.false_positive_rate)[1:]
         values.append(curve.threshold[1 + int(gain.argmax())])
@@ -252,6 +262,7 @@ class ScoredCases:
         self.truth = np.array([case.truth for case in cases])
         self.probabilities = np.array([case.probabilities for case in cases])
         self.real = truth_matrix(self.truth, self.probabilities)
+        self.known = known_matrix(self.truth, self.probabilities)
         self.may_be_several = self.truth.ndim == 2
         self.decided = decisions(self.truth, self.probabilities)
         if thresholds is not None and self.may_be_several:
@@ -263,8 +274,8 @@ class ScoredCases:
     def headline(self, name: str) -> Estimate:
         """One of `HEADLINES`, with its interval."""
         value, draws = self.headline_draws(name)
-        everyone = np.ones(len(self.real), bool)
-        return self.resampling.estimate(value, draws, counted=everyone)
+        counted = self.known.sum(axis=1) > 0
+        return self.resampling.estimate(value, draws, counted=counted)
 
     def headline_draws(self, name: str) -> tuple[float, NDArray[np.float64]]:
         """One of `HEADLINES`: of all cases, and of each draw of patients."""
@@ -284,13 +295,13 @@ class ScoredCases:
     ) -> ClassEstimates:
         """One class against the rest."""
         real, scored = self.real[:, index], self.probabilities[:, index]
-        everyone = np.ones(len(real), bool)
-        counted = {"sensitivity": real, "specificity": ~real}
+        known = self.known[:, index]
+        counted = {"sensitivity": real, "specificity": known & ~real}
         estimates = {
             score: self.resampling.estimate(
                 float(self._values[index, column]),
                 self._draws[:, index, column],
-                counted=counted.get(score, everyone),
+                counted=counted.get(score, known),
             )
             for column, score in enumerate(SCORES)
         }
@@ -298,26 +309,29 @@ class ScoredCases:
             name=name,
             n=int(np.count_nonzero(real)),
             **estimates,
-            reliability=reliability(real, scored),
-            roc=roc(real, scored),
+            reliability=reliability(real[known], scored[known]),
+            roc=roc(real[known], scored[known]),
             at_threshold=None
             if thresholds is None
-            else self._at(thresholds.values[index], real, scored),
+            else self._at(thresholds.values[index], index),
         )
 
     def _scores(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         return score_draws(
-            self.real, self.probabilities, decided=self.decided, weights=weights
+            self.real,
+            self.probabilities,
+            decided=self.decided,
+            known=self.known,
+            weights=weights,
         )
 
-    def _at(
-        self, threshold: float, real: NDArray[np.bool_], scored: NDArray[np.float64]
-    ) -> OperatingPoint:
-        named = scored >= threshold
+    def _at(self, threshold: float, index: int) -> OperatingPoint:
+        real, named = self.real[:, index], self.probabilities[:, index] >= threshold
+        others = self.known[:, index] & ~real
         return OperatingPoint(
             threshold,
             sensitivity=self.resampling.mean(np.where(real, named, np.nan)),
-            specificity=self.resampling.mean(np.where(real, np.nan, ~named)),
+            specificity=self.resampling.mean(np.where(others, ~named, np.nan)),
         )
 
 

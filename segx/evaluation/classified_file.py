@@ -8,6 +8,7 @@ import numpy as np
 from segx.errors import DataError
 from segx.evaluation.classification import ClassifiedCase
 from segx.evaluation.records import read_table, write_table
+from segx.labels import UNKNOWN
 
 __all__ = ["is_classified", "read_classified", "write_classified"]
 
@@ -23,7 +24,8 @@ def write_classified(
     """Write one line a case.
 
     `truth` and `predicted` name the true and the most probable class; where a case may
-    have several, the columns t_CLASS hold 0 or 1 instead. p_CLASS is the probability.
+    have several, the columns t_CLASS hold 0 or 1 instead, or nothing where that is
+    unknown. p_CLASS is the probability.
     """
     listed = list(cases)
     several = any(isinstance(case.truth, tuple) for case in listed)
@@ -34,7 +36,7 @@ def write_classified(
             case.case,
             case.patient,
             *(
-                case.truth
+                (None if tag == UNKNOWN else tag for tag in case.truth)
                 if isinstance(case.truth, tuple)
                 else (
                     class_names[case.truth],
@@ -67,7 +69,8 @@ def read_classified(path: Path) -> tuple[tuple[str, ...], list[ClassifiedCase]]:
         except (KeyError, ValueError) as error:
             raise DataError(
                 f"{path}, row {number}: {error}. The truth must be one of "
-                f"{list(names)}, or 0 or 1 in t_CLASS; probabilities are numbers."
+                f"{list(names)}, or 0, 1 or nothing in t_CLASS; probabilities are "
+                "numbers."
             ) from error
     return names, cases
 
@@ -87,6 +90,6 @@ def _case(line: Mapping[str, str], names: tuple[str, ...]) -> ClassifiedCase:
     if "truth" in line:
         truth = names.index(line["truth"])
     else:
-        truth = tuple(int(line[_TRUTH + name]) for name in names)
+        truth = tuple(int(line[_TRUTH + name] or UNKNOWN) for name in names)
     probabilities = tuple(float(line[_PROBABILITY + name]) for name in names)
     return ClassifiedCase(line["case"], line["patient"] or None, truth, probabilities)

@@ -122,6 +122,7 @@ def _difference(name: str, one: ScoredCases, other: ScoredCases) -> ScoreDiffere
 
 
 def _right(cases: ScoredCases) -> NDArray[np.bool_]:
-    """Whether all classes of a case were decided right, (n,)."""
-    right: NDArray[np.bool_] = (cases.decided == cases.real).all(axis=1)
+    """Whether all classes of a case that are known were decided right, (n,)."""
+    as_told = (cases.decided == cases.real) | ~cases.known
+    right: NDArray[np.bool_] = as_told.all(axis=1)
     return right

@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.artifact import Model
 from segx.config import FitConfig
-from segx.data.case import Case, SplitName
+from segx.data.case import Case, SplitName, has_mask, is_labelled
 from segx.data.datamodule import SegxDataModule
 from segx.data.reader import CaseReader
 from segx.errors import DataError
@@ -29,8 +30,12 @@ from segx.evaluation.summary_file import write_classification_summary
 from segx.inference.loading import predictor_of
 from segx.inference.predictor import Band, Predictor
 from segx.scans.files import open_scan
+from segx.spec import ModelSpec
 
-__all__ = ["OnMask", "measure"]
+__all__ = ["OnMask", "Part", "classes_beside", "measure", "places_of"]
+
+Part = Literal["masks", "classes"]
+"""What of a model is measured: of one that tells both, one after the other."""
 
 OnCase = Callable[[int, int], None]
 
@@ -44,11 +49,14 @@ def measure(
     *,
     config: FitConfig | None = None,
     split: SplitName = "test",
+    part: Part | None = None,
     tolerance: float | None = None,
     on_case: OnCase | None = None,
     on_mask: OnMask | None = None,
 ) -> Summary | ClassificationSummary:
     """Predict every case of a split and write cases.csv, summary.json, report.html.
+
+    A case that lacks the mask or the label is left out of that part.
 
     Args:
         model: A trained model, or a predictor of one or several.
@@ -56,6 +64,7 @@ def measure(
         out: Folder for the files.
         config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
+        part: What to measure; None for the masks, if the model makes any.
         tolerance: Distance up to which surfaces agree, in mm, or in pixels where
             their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
@@ -65,18 +74,41 @@ def measure(
         DataError: If the split is empty, or the data set has other classes than the
             model was trained on.
     """
+    part = part or next(iter(places_of(model.spec, out)))
+    is_told = has_mask if part == "masks" else is_labelled
     cases = dict(data.splits.items())[split]
-    if not cases:
+    told = [case for case in cases if is_told(case)]
+    if not told:
+        without = f" with {part}" if cases else ""
         raise DataError(
-            f"{data.layout.root} has no {split} cases. Measure on others (--split "
-            "val), or keep some back before training: --data.test_split 0.2"
+            f"{data.layout.root} has no {split} cases{without}. Measure on others "
+            "(--split val), or keep some back before training: --data.test_split 0.2"
         )
     predictor = model if isinstance(model, Predictor) else predictor_of(model)
     _check_classes(predictor, data)
     run = _Run(predictor, data, config, split, on_case or _silent)
-    if predictor.spec.labels:
-        return _segmentation(run, cases, out, tolerance=tolerance, on_mask=on_mask)
-    return _classification(run, cases, out)
+    if part == "masks":
+        return _segmentation(run, told, out, tolerance=tolerance, on_mask=on_mask)
+    return _classification(run, told, out)
+
+
+def places_of(spec: ModelSpec, out: Path) -> dict[Part, Path]:
+    """What there is to measure of a model, and the folder for each part."""
+    if spec.labels is None:
+        return {"classes": out}
+    if spec.class_names is None:
+        return {"masks": out}
+    return {"masks": out, "classes": classes_beside(out)}
+
+
+def classes_beside(masks: Path) -> Path:
+    """The folder for the classes of a model that makes masks, too.
+
+    Examples:
+        >>> classes_beside(Path("test")).as_posix()
+        'test/classes'
+    """
+    return masks / "classes"
 
 
 @dataclass(frozen=True)
@@ -170,9 +202,12 @@ def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:
 def _classification(
     run: _Run, cases: Sequence[Case], out: Path
 ) -> ClassificationSummary:
-    names, others = run.data.class_names, run.data.splits.val
+    if run.data.class_labels is None:
+        raise DataError(f"{run.data.layout.root} has no labels to measure against.")
+    names = run.data.class_labels.names
+    others = [case for case in run.data.splits.val if is_labelled(case)]
     if run.split == "val":
-        others = ()  # thresholds are never chosen on the cases that they are judged on
+        others = []  # thresholds are never chosen on the cases that they are judged on
     total = len(cases) + len(others)
     found = [
         _classified(run, case, done=number, total=total)
@@ -200,20 +235,25 @@ def _classification(
 
 
 def _classified(run: _Run, case: Case, *, done: int, total: int) -> ClassifiedCase:
-    if case.label is None:
+    truth = case.label if case.tags is None else case.tags
+    if truth is None:
         raise DataError(f"{case.image} has no label to measure against.")
     probabilities = run.predictor.classify(case.images).astype(float).tolist()
     run.on_case(done, total)
-    return ClassifiedCase(case.id, case.patient, case.label, tuple(probabilities))
+    return ClassifiedCase(case.id, case.patient, truth, tuple(probabilities))
 
 
 def _check_classes(predictor: Predictor, data: SegxDataModule) -> None:
-    trained = predictor.spec.labels or predictor.spec.class_names
-    found = data.labels or data.class_names
+    trained = predictor.spec.labels, predictor.spec.class_labels
+    found = data.labels, data.class_labels
     if trained != found:
+        was, holds = (
+            " and ".join(str(item) for item in both if item is not None)
+            for both in (trained, found)
+        )
         raise DataError(
-            f"The model was trained on {trained}, but {data.layout.root} holds "
-            f"{found}. Measure it on a data set with the same classes."
+            f"The model was trained on {was}, but {data.layout.root} holds "
+            f"{holds}. Measure it on a data set with the same classes."
         )
 
 

@@ -15,7 +15,14 @@ from segx.labels import Labels
 from segx.masks.activation import softmax
 from segx.metrics.calibration import calibration_error
 
-__all__ = ["Examples", "fit_temperature", "log_chances", "sample_pixels", "truth_of"]
+__all__ = [
+    "Examples",
+    "examples_of",
+    "fit_temperature",
+    "log_chances",
+    "sample_pixels",
+    "truth_of",
+]
 
 _PIXELS = 500_000  # of all cases together: 4 MB a class
 _LEAST = 1e-7  # probabilities below are taken for it: float32 knows no less
@@ -87,7 +94,7 @@ def sample_pixels(
                 row = rng.integers(0, band.region.rows, count)
                 col = rng.integers(0, band.region.cols, count)
                 chances = band.probabilities[:, row, col].T
-                parts.append(_examples(chances, ids[row, col], predictor.labels))
+                parts.append(examples_of(chances, ids[row, col], predictor.labels))
     return Examples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
@@ -104,16 +111,16 @@ def truth_of(case: Case, reader: CaseReader, labels: Labels) -> NDArray[np.uint8
     return mask if mask.ndim > of_plane else mask[np.newaxis]
 
 
-def log_chances(chances: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Logits of probabilities: those of a softmax, but for a constant."""
-    logits: NDArray[np.float32] = np.log(chances.clip(_LEAST))
-    return logits
-
-
-def _examples(
-    chances: NDArray[np.float32], ids: NDArray[np.uint8], labels: Labels
+def examples_of(
+    chances: NDArray[np.float32], ids: NDArray[np.integer], labels: Labels
 ) -> Examples:
-    """Pixels, (n, classes) with ids, (n,) or (n, classes), as one softmax has them."""
+    """Probabilities and truth of pixels, or of images, as one softmax has them.
+
+    Args:
+        chances: Shape (n, classes).
+        ids: Shape (n,); for multilabel 0 and 1, (n, classes).
+        labels: What they mean.
+    """
     if labels.kind == "multiclass":
         logits = log_chances(chances)
     else:
@@ -124,3 +131,9 @@ def _examples(
         counted = ids != labels.ignore_index
         logits, ids = logits[counted], ids[counted]
     return Examples(logits, ids)
+
+
+def log_chances(chances: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of probabilities: those of a softmax, but for a constant."""
+    logits: NDArray[np.float32] = np.log(chances.clip(_LEAST))
+    return logits

@@ -26,6 +26,7 @@ __all__ = [
     "RuntimeName",
     "choices_of_exported",
     "choices_of_model",
+    "classifier_of",
     "options_here",
     "torch_reference",
 ]
@@ -193,6 +194,20 @@ def choices_of_exported(model: ExportedModel) -> Choices:
 def torch_reference(model: "Model", *, device: str = "cpu") -> Runtime:
     """The engine that all others are held against: torch in float32."""
     return _on_torch(model, device, "fp32")
+
+
+def classifier_of(model: "Model", *, device: str | None = None) -> Runtime | None:
+    """What tells classes beside masks: torch in float32; None where there is one task.
+
+    It looks at one resized image a scan, which takes little time in any engine.
+    """
+    if model.spec.labels is None or model.spec.class_names is None:
+        return None
+    from segx.environment import choose_device
+    from segx.inference.runtimes.eager import TorchRuntime
+
+    place = choose_device(device)
+    return TorchRuntime(model.network, device=place, precision="fp32", head="class")
 
 
 def options_here(

@@ -9,13 +9,14 @@ from segx.inference.engines import (
     RuntimeName,
     choices_of_exported,
     choices_of_model,
+    classifier_of,
 )
 from segx.inference.exported import ExportedModel, is_exported
 from segx.inference.folds import runs_of
 from segx.inference.members import Member, Members
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor, Working
-from segx.inference.runtimes import Precision
+from segx.inference.runtimes import Precision, Runtime
 from segx.inference.views import Views
 from segx.spec import ModelSpec
 from segx.tiles.window import BlendKind
@@ -96,7 +97,9 @@ def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
         device: ``cpu``, ``cuda`` or ``mps``; None takes the best there is.
     """
     choices = choices_of_model(model, device=device)
-    return Predictor(Members([_in_engine(model.spec, model.source, choices.choose())]))
+    classifier = classifier_of(model, device=device)
+    member = _in_engine(model.spec, model.source, choices.choose(), classifier)
+    return Predictor(Members([member]))
 
 
 def _member(
@@ -111,17 +114,21 @@ def _member(
         exported = ExportedModel.read(path, device=device)
         choices = choices_of_exported(exported)
         spec, source = exported.spec, path
+        classifier = None
     else:
         from segx.artifact import load_model
 
         model = load_model(path)
         choices = choices_of_model(model, path=path, device=device)
         spec, source = model.spec, model.source
+        classifier = classifier_of(model, device=device)
     engine = choices.choose(runtime=runtime, precision=precision)
-    return _in_engine(spec, source, engine)
+    return _in_engine(spec, source, engine, classifier)
 
 
-def _in_engine(spec: ModelSpec, source: Path, engine: Engine) -> Member:
+def _in_engine(
+    spec: ModelSpec, source: Path, engine: Engine, classifier: Runtime | None
+) -> Member:
     """A model with the engine that runs it, and what that is held against."""
     return Member(
         spec,
@@ -130,4 +137,5 @@ def _in_engine(spec: ModelSpec, source: Path, engine: Engine) -> Member:
         digest=sha256(source),
         reference=engine.reference,
         spares=engine.spares,
+        classifier=classifier,
     )

@@ -14,7 +14,7 @@ from segx.inference.parity import is_as_good
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
-from segx.masks.activation import softmax, to_probabilities
+from segx.masks.activation import to_probabilities
 from segx.masks.calibration import Calibration
 from segx.masks.decide import decide
 from segx.scans.intensity import Intensity
@@ -31,6 +31,7 @@ _ALIKE = (
     "neighbours",
     "labels",
     "class_names",
+    "class_kind",
     "resize",
 )
 
@@ -48,6 +49,7 @@ class Member:
             None where there is nothing to compare.
         spares: What builds the engines that come next, should the first not be as good
             as the reference.
+        classifier: What tells the classes of images, where `runtime` makes masks.
     """
 
     spec: ModelSpec
@@ -56,6 +58,23 @@ class Member:
     digest: str = ""
     reference: Runtime | None = None
     spares: tuple[Callable[[], Runtime], ...] = ()
+    classifier: Runtime | None = None
+
+    @property
+    def tells_classes(self) -> Runtime:
+        """The engine for whole images' classes.
+
+        Raises:
+            ModelError: If the model makes masks, and its classes were left behind.
+        """
+        if self.spec.labels is None:
+            return self.runtime
+        if self.classifier is None:
+            raise ModelError(
+                f"{self.source} was exported with its masks only. To have the classes, "
+                "predict with the run that it was exported from."
+            )
+        return self.classifier
 
     def temper(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Make logits as sure as validation cases say that they may be."""
@@ -112,6 +131,26 @@ class Members:
         return len(self.members) * len(self.views)
 
     @property
+    def class_labels(self) -> Labels:
+        """What the classes of whole images are.
+
+        Raises:
+            ModelError: If the models tell none.
+        """
+        if self.spec.class_labels is None:
+            raise ModelError(
+                f"{self.members[0].source} segments images; it can't classify them. "
+                "Use predict."
+            )
+        return self.spec.class_labels
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """All that the probabilities of a given image depend on."""
+        models = [(item.digest, item.spec.model_dump()) for item in self.members]
+        return {"models": models, "views": self.views, "runtime": self.about}
+
+    @property
     def about(self) -> str:
         """The engines, each once."""
         return ", ".join(dict.fromkeys(self.engines))
@@ -128,7 +167,7 @@ class Members:
             tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
         """
         self.members = tuple(
-            replace(member, runtime=_as_good(member, self._own(member, tiles)))
+            replace(member, runtime=_as_good(member, self.own(member, tiles)))
             for member in self.members
         )
 
@@ -203,11 +242,16 @@ class Members:
         return np.concatenate([mean, against / np.float32(len(votes))], axis=1)
 
     def classes(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of whole images, shape (n, classes): the mean likewise."""
+        """Probabilities of whole images, shape (n, classes): the mean likewise.
+
+        Raises:
+            ModelError: If the models tell no classes.
+        """
+        labels = self.class_labels
         found = [
-            softmax(member.temper(member.runtime.run(seen(image, view))), axis=1)
+            to_probabilities(_classes_of(member, seen(own, view)), labels, axis=1)
             for member in self.members
-            for image in (self._own(member, images),)
+            for own in (self.own(member, images),)
             for view in self.views
         ]
         return np.asarray(np.mean(found, axis=0), np.float32)
@@ -227,14 +271,14 @@ class Members:
     def _each(self, tiles: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         """The probabilities of each member in each view."""
         for member in self.members:
-            image, labels = self._own(member, tiles), _labels_of(member)
+            image, labels = self.own(member, tiles), _labels_of(member)
             for view in self.views:
                 logits = member.runtime.run(seen(image, view) if view else image)
                 found = to_probabilities(member.temper(logits), labels, axis=1)
                 yield unseen(found, view) if view else found
 
-    def _own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The channels on a member's own scale."""
+    def own(self, member: Member, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The channels on a member's own scale, of what `normalise` gave."""
         if len(self._scales) == 1:
             return tiles
         place = self._scales.index(member.spec.intensity) * member.spec.in_channels
@@ -257,6 +301,12 @@ def _called(member: Member, about: str) -> Runtime:
     """The engine of that name or, if it is not here any more, the reference."""
     exact = member.reference or member.runtime
     return next((item for item in member.engines() if item.about == about), exact)
+
+
+def _classes_of(member: Member, images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Logits of the classes; where there are masks, too, a calibration is of these."""
+    logits = member.tells_classes.run(images)
+    return member.temper(logits) if member.spec.labels is None else logits
 
 
 def _labels_of(member: Member) -> Labels:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import ModelError
+from segx.errors import ModelError, ScanError
 from segx.geometry import Extent, Region
 from segx.inference.blank import blank_map
 from segx.inference.members import Members
@@ -254,20 +254,37 @@ class Predictor:
         """Probabilities of the classes that a whole image may belong to.
 
         Returns:
-            Shape (classes,), summing to 1, in the order of ``spec.class_names``; the
-            mean over the members.
+            Shape (classes,), in the order of ``spec.class_names``; they sum to 1 unless
+            an image may be of several classes. The mean over the members.
+
+        Raises:
+            ModelError: If the model tells no classes.
+            ScanError: If the image is a volume.
         """
-        spec = self.spec
-        if spec.class_names is None:
-            raise ModelError(
-                f"{self._source} segments images; it can't classify them. Use predict."
-            )
         with self._as_scan(image) as scan:
+            return self.classify_scan(scan)
+
+    def classify_scan(self, scan: Scan) -> NDArray[np.float32]:
+        """Probabilities of the classes of an open scan; see `classify`."""
+        if self.spec.labels is None:  # else the engine that is settled makes masks
             self.settle(scan)
-            scales = self.members.scales_of(scan)
-            whole = self._normalised(scan, scales, 0, Region.whole(scan.extent))
-        found: NDArray[np.float32] = self.members.classes(whole[np.newaxis])[0]
+        images = self.whole(scan)[np.newaxis]
+        found: NDArray[np.float32] = self.members.classes(images)[0]
         return found
+
+    def whole(self, scan: Scan) -> NDArray[np.float32]:
+        """A scan of one plane as `Members.classes` takes it, (channels, rows, cols).
+
+        Raises:
+            ScanError: If it has more planes.
+        """
+        if scan.planes > 1:
+            raise ScanError(
+                f"{scan.path} has {scan.planes} planes, and classification takes "
+                "single images. Save the plane that tells the class as an image."
+            )
+        scales = self.members.scales_of(scan)
+        return self._normalised(scan, scales, 0, Region.whole(scan.extent))
 
     def pixels(self, scan: Scan, plane: int, region: Region) -> NDArray[Any]:
         """Stored values, (rows, cols, channels), with the channels the model reads."""

@@ -138,10 +138,20 @@ def write_results(
             calibration=predictor.spec.calibration,
         ),
         components=components,
+        probabilities=_probabilities(scan, predictor),
     )
     write_summary(plan.summary, summary)
     if mask is not rows.mask:
         mask.remove()
+
+
+def _probabilities(scan: Scan, predictor: Predictor) -> dict[str, float] | None:
+    """What a model of both tasks says of the whole image."""
+    names = predictor.spec.class_names
+    if names is None:
+        return None
+    found = predictor.classify_scan(scan).astype(float).tolist()
+    return dict(zip(names, found, strict=True))
 
 
 def _write_mask(

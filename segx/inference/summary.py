@@ -120,6 +120,7 @@ class ScanSummary:
         classes: One count a foreground class.
         confidence: How far the mask can be trusted.
         method: How the mask was made.
+        probabilities: Of each class of the whole image; None where none are told.
     """
 
     scan: str
@@ -130,6 +131,7 @@ class ScanSummary:
     classes: tuple[ClassCount, ...]
     confidence: Confidence
     method: Method
+    probabilities: dict[str, float] | None = None
 
 
 class PixelCounter:
@@ -182,6 +184,7 @@ def summarise_scan(
     expected: Sequence[float],
     confidence: Confidence,
     components: Sequence[int] | None = None,
+    probabilities: dict[str, float] | None = None,
 ) -> ScanSummary:
     """Put together what is known of a scan's mask.
 
@@ -194,6 +197,7 @@ def summarise_scan(
         expected: Sum of each one's probability, as `expected_pixels` has it.
         confidence: How far the mask can be trusted.
         components: Number of components of each, as `clean` gives it.
+        probabilities: Of each class of the whole image.
     """
     size, total = pixel_size(scan), scan.extent.pixels * scan.planes
     counts: Sequence[int | None] = components or [None] * len(pixels)
@@ -223,6 +227,7 @@ def summarise_scan(
         classes=tuple(classes),
         confidence=confidence,
         method=method,
+        probabilities=probabilities,
     )
 
 

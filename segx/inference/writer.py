@@ -126,11 +126,7 @@ class _Work:
         self._journal = Journal(
             out,
             settings={
-                "models": [
-                    (item.digest, item.spec.model_dump()) for item in members.members
-                ],
-                "views": members.views,
-                "runtime": members.about,
+                **members.settings,
                 "plan": asdict(predictor.plan),
                 "skip_blank": predictor.skip_blank,
                 "working": predictor.working,

@@ -5,6 +5,7 @@ pixels out, stays finite when a class, a whole batch or all of the truth is miss
 and treats one sigmoid logit exactly as the softmax over two logits.
 """
 
+from segx.losses.balance import TaskBalance
 from segx.losses.classes import ClassCE, ClassificationLoss
 from segx.losses.combined import DeepSupervision, DiceCE, shrink_target
 from segx.losses.loss import SegmentationLoss
@@ -24,6 +25,7 @@ __all__ = [
     "Focal",
     "Lovasz",
     "SegmentationLoss",
+    "TaskBalance",
     "Tversky",
     "shrink_target",
 ]

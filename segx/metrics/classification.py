@@ -6,17 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import DataError
+from segx.labels import UNKNOWN
 from segx.metrics.calibration import BINS, bins_of
 from segx.metrics.overlap import defined_mean
 from segx.metrics.ranking import weighted_auroc, weighted_average_precision
 
 __all__ = [
     "SCORES",
+    "THRESHOLD",
     "ClassScores",
     "ClassificationScores",
     "class_scores",
     "classification_scores",
     "decisions",
+    "known_matrix",
     "score_draws",
     "truth_matrix",
 ]
@@ -30,6 +33,9 @@ SCORES = (
     "ece",
 )
 """The fields of `ClassScores` after `n`."""
+
+THRESHOLD = 0.5
+"""Probability from which on a class counts as found, where a case may have several."""
 
 # Probabilities that were written as decimals may leave [0, 1] by a rounding.
 _ROUNDING = 1e-6
@@ -84,7 +90,7 @@ def classification_scores(
 
     Args:
         truth: Class ids, (n,); or where a case may have several classes 0 and 1, (n,
-            K).
+            K), and `UNKNOWN` where nobody has told: there it counts for nothing.
         probabilities: Of each class, (n, K), in [0, 1].
 
     Raises:
@@ -112,6 +118,7 @@ def class_scores(
         real,
         probabilities,
         decided=decisions(truth, probabilities),
+        known=known_matrix(truth, probabilities),
         weights=np.ones((1, len(truth))),
     )
     return tuple(
@@ -125,6 +132,7 @@ def score_draws(
     probabilities: NDArray[np.floating],
     *,
     decided: NDArray[np.bool_],
+    known: NDArray[np.bool_],
     weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Scores where each case counts as often as its weight says.
@@ -133,24 +141,28 @@ def score_draws(
         real: Whether a case is of a class, (n, K).
         probabilities: (n, K), in [0, 1].
         decided: Whether it was decided to be of the class, (n, K).
+        known: Whether that is known; else the case does not count for the class, (n,
+            K).
         weights: One row a draw, (draws, n).
 
     Returns:
         `SCORES` of each class, (draws, K, 6).
     """
     scored = probabilities.astype(np.float64)
-    total = weights.sum(axis=1)
     each = []
-    for is_real, score, is_named in zip(real.T, scored.T, decided.T, strict=True):
+    for is_real, score, is_named, is_known in zip(
+        real.T, scored.T, decided.T, known.T, strict=True
+    ):
+        counted = weights * is_known
         each.append(
             np.stack(
                 [
-                    weighted_auroc(is_real, score, weights),
-                    weighted_average_precision(is_real, score, weights),
-                    _share(weights, is_named, among=is_real),
-                    _share(weights, ~is_named, among=~is_real),
-                    weights @ (score - is_real) ** 2 / total,
-                    _weighted_ece(is_real, score, weights),
+                    weighted_auroc(is_real, score, counted),
+                    weighted_average_precision(is_real, score, counted),
+                    _share(counted, is_named, among=is_real),
+                    _share(counted, ~is_named, among=~is_real),
+                    _mean(counted @ (score - is_real) ** 2, counted),
+                    _weighted_ece(is_real, score, counted),
                 ],
                 axis=1,
             )
@@ -168,17 +180,28 @@ def truth_matrix(
     """
     _check(truth, probabilities)
     if truth.ndim == 2:
-        return truth.astype(bool)
+        is_there: NDArray[np.bool_] = truth == 1
+        return is_there
     ids: NDArray[np.bool_] = truth[:, np.newaxis] == np.arange(probabilities.shape[1])
     return ids
+
+
+def known_matrix(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Whether it is known if a case is of a class, (n, K); arguments as above."""
+    if truth.ndim == 1:
+        return np.ones(probabilities.shape, bool)
+    is_known: NDArray[np.bool_] = truth != UNKNOWN
+    return is_known
 
 
 def decisions(
     truth: NDArray[np.integer], probabilities: NDArray[np.floating]
 ) -> NDArray[np.bool_]:
-    """The most probable class; where there may be several, those of at least 0.5."""
+    """The most probable class; of several possible ones, all from `THRESHOLD` on."""
     if truth.ndim == 2:
-        return probabilities >= 0.5
+        return probabilities >= THRESHOLD
     best = probabilities.argmax(axis=1)
     decided: NDArray[np.bool_] = best[:, np.newaxis] == np.arange(
         probabilities.shape[1]
@@ -190,14 +213,18 @@ def _share(
     weights: NDArray[np.float64], those: NDArray[np.bool_], *, among: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Weighted share of `those` among others, (draws,); nan among none."""
-    total = weights @ among
-    share: NDArray[np.float64] = np.divide(
-        weights @ (those & among),
-        total,
-        out=np.full(len(weights), np.nan),
-        where=total > 0,
+    return _mean(weights @ (those & among), weights * among)
+
+
+def _mean(
+    sums: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Weighted sums, (draws,), over the weights' own, (draws, n); nan of nothing."""
+    total = weights.sum(axis=1)
+    mean: NDArray[np.float64] = np.divide(
+        sums, total, out=np.full(len(weights), np.nan), where=total > 0
     )
-    return share
+    return mean
 
 
 def _weighted_ece(
@@ -205,9 +232,7 @@ def _weighted_ece(
 ) -> NDArray[np.float64]:
     gaps = np.zeros((len(scored), BINS))
     gaps[np.arange(len(scored)), bins_of(scored)] = scored - real
-    total = weights.sum(axis=1)
-    error: NDArray[np.float64] = np.abs(weights @ gaps).sum(axis=1) / total
-    return error
+    return _mean(np.abs(weights @ gaps).sum(axis=1), weights)
 
 
 def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> None:
@@ -221,11 +246,15 @@ def _check(truth: NDArray[np.integer], probabilities: NDArray[np.floating]) -> N
             f"{probabilities.shape} given; allowed are (n,) or (n, classes), and (n, "
             "classes), n >= 1."
         )
-    values = probabilities.shape[1] if truth.ndim == 1 else 2
-    if truth.min() < 0 or truth.max() >= values:
+    classes = probabilities.shape[1]
+    least, end = (0, classes) if truth.ndim == 1 else (UNKNOWN, 2)
+    if truth.min() < least or truth.max() >= end:
+        allowed = f"0 … {end - 1}"
+        if truth.ndim == 2:
+            allowed = f"0, 1 and {UNKNOWN} where it is unknown"
         raise DataError(
             f"The truth holds ids {truth.min()} … {truth.max()}; with probabilities of "
-            f"{probabilities.shape[1]} classes allowed are 0 … {values - 1}."
+            f"{classes} classes allowed are {allowed}."
         )
     inside = (probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)
     if not inside.all():  # nan is not inside

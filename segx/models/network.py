@@ -93,7 +93,7 @@ class Network(nn.Module):
                 or training needs more images or larger ones.
         """
         self._check_image(image)
-        padded = self._pad(image)
+        padded = self.pad(image)
         self._check_batch(padded)
         features = self.encoder(padded)
         class_logits = self.class_head(features[-1]) if self.class_head else None
@@ -110,8 +110,8 @@ class Network(nn.Module):
         )
         return Prediction(logits[..., :rows, :cols], class_logits, auxiliary)
 
-    def _pad(self, image: Tensor) -> Tensor:
-        """Pad to sides that the decoder can take."""
+    def pad(self, image: Tensor) -> Tensor:
+        """Pad images (B, C, rows, cols) at bottom and right, as the decoder needs."""
         if self.decoder is None:
             return image
         rows, cols = image.shape[-2:]

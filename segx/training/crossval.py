@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from segx.evaluation.cleaning_choice import (
     read_trials,
 )
 from segx.evaluation.provenance import Provenance, versions
-from segx.evaluation.run import measure
+from segx.evaluation.run import classes_beside, measure, places_of
 from segx.evaluation.summary import Summary, summarise
 from segx.evaluation.summary_file import write_classification_summary, write_summary
 from segx.inference.folds import fold_folder
@@ -45,10 +46,12 @@ class CrossValidated:
         summary: Over all cases, each predicted by the fold that held it out.
         choice: The cleaning of masks that was adopted, or none; None where nothing
             was tried.
+        classes: The same of the classes, where masks and classes are learnt at once.
     """
 
     summary: Summary | ClassificationSummary
     choice: Choice | None
+    classes: ClassificationSummary | None = None
 
 
 def cross_validate(
@@ -97,10 +100,16 @@ def cross_validate(
         _measure(run)
     join_folds([run.splits for run in runs], whole.splits)
     if config.task == "classification":
-        return CrossValidated(_classified(runs, whole), None)
+        return CrossValidated(
+            _classified([run.test for run in runs], whole, folder), None
+        )
+    classes = None
+    if config.task == "multitask":
+        tests = [classes_beside(run.test) for run in runs]
+        classes = _classified(tests, whole, classes_beside(folder))
     rows = [row for run in runs for row in read_cases(run.test / "cases.csv")]
     choice = _adopt(config, runs, folder)
-    return CrossValidated(_segmented(rows, whole), choice)
+    return CrossValidated(_segmented(rows, whole), choice, classes)
 
 
 def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
@@ -153,7 +162,10 @@ def _measure(run: RunFolder) -> None:
     data.check_splits(run.splits)
     trials = Trials(data.labels) if data.labels and _tries(config) else None
     on_mask = trials.add if trials else None
-    measure(load_model(run.path), data, run.test, config=config, on_mask=on_mask)
+    model = load_model(run.path)
+    # The masks come last: their summary says that all is measured.
+    for part, place in reversed(places_of(model.spec, run.test).items()):
+        measure(model, data, place, config=config, part=part, on_mask=on_mask)
     if trials:
         trials.write(_trials(run))
 
@@ -201,16 +213,18 @@ def _segmented(rows: list[CaseRow], whole: RunFolder) -> Summary:
     return summary
 
 
-def _classified(runs: list[RunFolder], whole: RunFolder) -> ClassificationSummary:
+def _classified(
+    tests: Sequence[Path], whole: RunFolder, out: Path
+) -> ClassificationSummary:
     """One table over all cases; the folds tell the same classes apart."""
-    tables = [read_classified(run.test / "cases.csv") for run in runs]
+    tables = [read_classified(test / "cases.csv") for test in tests]
     names = tables[0][0]
     cases = [case for _, part in tables for case in part]
     summary = summarise_classified(
         cases, class_names=names, provenance=_provenance(whole)
     )
-    write_classified(whole.path / "cases.csv", cases, class_names=names)
-    write_classification_summary(whole.path / "summary.json", summary)
+    write_classified(out / "cases.csv", cases, class_names=names)
+    write_classification_summary(out / "summary.json", summary)
     return summary
 
 

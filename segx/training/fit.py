@@ -20,7 +20,8 @@ from segx.training.changes import check_changes
 from segx.training.checkpointing import last_valid
 from segx.training.classification import ClassificationTask
 from segx.training.learner import Learner
-from segx.training.loss_choice import check_loss
+from segx.training.loss_choice import balanced, check_loss
+from segx.training.multitask import MultiTask
 from segx.training.optim import check_optimizer
 from segx.training.processes import is_first, only_first_speaks
 from segx.training.run import RunFolder
@@ -118,28 +119,34 @@ def _check_start(config: FitConfig, run: RunFolder) -> None:
 
 def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     """The module that learns, with random weights."""
-    segments = config.task == "segmentation"
+    classes = data.class_labels
     spec = ModelSpec(
         task=config.task,
         encoder=config.model.encoder,
-        decoder=config.model.decoder if segments else None,
+        decoder=config.model.decoder if data.labels else None,
         head=config.model.head,
         in_channels=data.channels,
         axis=config.data.axis,
         neighbours=config.data.neighbours,
-        labels=data.labels if segments else None,
-        class_names=None if segments else data.class_names,
+        labels=data.labels,
+        class_names=classes.names if classes else None,
+        class_kind=data.layout.class_kind,
         intensity=data.intensity,
         resize=(data.resize.rows, data.resize.cols) if data.resize else None,
         inference=config.inference,
     )
     loss, training = config.model.loss, config.training
-    if not segments:
-        return ClassificationTask(spec, loss=loss, training=training)
     planes = data.planes_of(data.splits.val)
-    return SegmentationTask(
-        spec, loss=loss, training=training, validation_planes=planes
-    )
+    if classes is None:
+        return SegmentationTask(
+            spec, loss=loss, training=training, validation_planes=planes
+        )
+    loss = balanced(loss, classes, data.splits.train)
+    if data.labels is None:
+        return ClassificationTask(
+            spec, loss=loss, training=training, validation_cases=len(planes)
+        )
+    return MultiTask(spec, loss=loss, training=training, validation_planes=planes)
 
 
 def _write_down(

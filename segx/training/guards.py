@@ -221,7 +221,7 @@ class Collapse(pl.Callback):
 
 def _classes_in(batch: Batch, count: int, labels: Labels | None) -> Tensor:
     """Which classes a batch holds, shape (classes,), bool."""
-    values = batch.label if labels is None or batch.mask is None else batch.mask
+    values = batch.label if labels is None else batch.mask
     if values is None:
         return torch.zeros(count, dtype=torch.bool)
     if values.ndim == (2 if labels is None else 4):  # 0/1 planes, one a class

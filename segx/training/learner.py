@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from segx.artifact import build_network
@@ -66,10 +66,15 @@ class Learner(pl.LightningModule):
             return self.network
         return cast(Network, self.average.module)
 
+    @property
+    def learnt(self) -> nn.Module:
+        """What the optimizer changes: the network, and what a task learns with it."""
+        return self.network
+
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer, and the schedule's factor at every step."""
         optimizer = build_optimizer(
-            self.network,
+            self.learnt,
             self.settings.optimizer,
             layer_decay=self.settings.layer_decay,
         )

@@ -20,6 +20,7 @@ from segx.errors import OutOfMemoryError
 from segx.geometry import Extent
 from segx.losses import DeepSupervision
 from segx.spec import ModelSpec
+from segx.training.classification import class_labels_of
 from segx.training.loss_choice import build_class_loss, build_loss
 from segx.training.optim import build_optimizer
 
@@ -208,14 +209,17 @@ def _smaller(step: _Step, batch_size: int, ends: float) -> StepCost:
 
 def _loss_of(spec: ModelSpec, config: FitConfig) -> nn.Module:
     if spec.labels is None:
-        return build_class_loss(config.model.loss, len(spec.class_names or ()))
+        return build_class_loss(config.model.loss, class_labels_of(spec))
     return DeepSupervision(build_loss(config.model.loss, spec.labels))
 
 
 def _target(spec: ModelSpec, batch_size: int, extent: Extent) -> Tensor:
     """Random ids, of each pixel or of each image."""
     if spec.labels is None:
-        return torch.randint(len(spec.class_names or ()), (batch_size,))
+        classes = class_labels_of(spec)
+        if classes.kind == "multilabel":
+            return torch.randint(2, (batch_size, len(classes.names)))
+        return torch.randint(len(classes.names), (batch_size,))
     size = (batch_size, extent.rows, extent.cols)
     if spec.labels.kind == "multilabel":
         planes = len(spec.labels.names)

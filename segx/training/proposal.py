@@ -13,6 +13,7 @@ from segx.data.defects import plural
 from segx.data.fingerprint import Fingerprint, take_fingerprint
 from segx.data.layouts import guess_task
 from segx.data.modality import guess_modality
+from segx.errors import ConfigError
 from segx.geometry import Extent
 from segx.models.encoder import encoder_normalisation
 from segx.scans import Intensity
@@ -54,7 +55,7 @@ def propose(
         YAML with the reason for each value in a comment.
 
     Raises:
-        ConfigError: If a given key or value is not allowed.
+        ConfigError: If a given key or value is not allowed, or two tasks are asked for.
         DataError: If the data set has a defect; all of them are listed.
     """
 
@@ -64,6 +65,12 @@ def propose(
     known = settled([Advice("data.root", str(root.resolve()), "")])
     if not any(key == "task" for key, _ in given):
         known = known.model_copy(update={"task": guess_task(known.data)})
+    if known.task == "multitask":
+        raise ConfigError(
+            "segx init fits a config to one task: --task segmentation or "
+            "classification. For both at once start from the stock config: segx fit -c "
+            "multitask"
+        )
     found = _fingerprint(known, progress)
     axis = advise_axis(found)
     turned = settled(axis).data.axis
@@ -165,6 +172,8 @@ def _mask_loss(found: Fingerprint) -> Advice:
 
 def _class_loss(found: Fingerprint) -> Advice:
     """Cross-entropy; rare classes weigh more where they are uneven."""
+    if found.class_kind == "multilabel":
+        return Advice("model.loss", "CE", "a sigmoid a class: there may be several")
     reason = f"the commonest class has {found.imbalance:.1f} times the rarest's images"
     if found.imbalance < _UNEVEN:
         return Advice("model.loss", "CE", reason)
@@ -189,6 +198,7 @@ def _costs(
         in_channels=channels,
         labels=found.labels,
         class_names=None if segments else found.class_names,
+        class_kind=found.class_kind,
         intensity=Intensity.for_dtype("uint8", channels, mean=mean, std=std),
         resize=None,
         inference=config.inference,

@@ -28,6 +28,7 @@ from segx.training.guards import (
 from segx.training.metrics_log import MetricsCsv
 from segx.training.resume import LastCheckpoint, SeededSteps
 from segx.training.run import RunFolder
+from segx.training.statistics import FairStatistics
 
 __all__ = ["build_trainer", "check_loggers", "trainer_options"]
 
@@ -144,13 +145,14 @@ def _callbacks(
     present = {name for name, part in data.survey.class_fractions.items() if part}
     callbacks: list[pl.Callback] = [
         SeededSteps(config.seed),
+        FairStatistics(),
         Speed(),
         FiniteLoss(run),
         UnseenClasses(data.class_names, data.labels, expected=present),
         Collapse(),
         LastStep(),
     ]
-    if config.task == "segmentation" and training.overlays:
+    if data.labels is not None and training.overlays:
         names = _middle_planes(data, training.overlays)
         callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:

@@ -10,6 +10,7 @@ from segx.data.defects import Code
 from tests.data.clean import clean
 from tests.data.defective import FAULTS
 from tests.data.sets import write_classes
+from tests.phantoms import write_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -119,3 +120,19 @@ def test_no_data_set_is_one_clear_error(
     assert "holds no folders" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "nowhere"), "-q"]) == 1
     assert "is no folder" in capsys.readouterr().err
+
+
+def test_masks_and_classes_are_both_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_manifest(tmp_path)
+    words = ["check", str(root), "--manifest", "list.csv", "--task", "multitask", "-q"]
+    assert main([*words, "--sheet", str(tmp_path / "sheet.html")]) == 0
+    assert "No errors" in capsys.readouterr().out
+    table = root / "list.csv"
+    rows = [line.replace(",plain,val", ",,val") for line in table.read_text().split()]
+    table.write_text("\n".join(rows).replace("test0,test0", "test0,test00"))
+    assert main([*words, "--json", "-"]) == 1
+    shown = capsys.readouterr().out
+    assert "names 'test00', which is not there" in shown
+    assert "has no val case with the class plain" in shown

@@ -88,6 +88,15 @@ def listed(root: Path) -> Path:
     return root
 
 
+def tagged(root: Path) -> Path:
+    """Images that may be wet, hot, both or neither; of some nobody knows."""
+    write_pairs(root, "abcdef", rows=60, cols=60)
+    cells = ("1,0", "1,", "0,1", "1,1", "0,0", ",1")
+    rows = [f"{stem},{cell}" for stem, cell in zip("abcdef", cells, strict=True)]
+    (root / "list.csv").write_text("\n".join(["image,wet,hot", *rows]))
+    return root
+
+
 def raw(root: Path) -> Path:
     """As nnU-Net keeps them: a file a channel."""
     for number, stem in enumerate("abcdef"):
@@ -110,6 +119,11 @@ GIVEN = [
     *("--data.classes", "[background, cell]", "--model.loss.smooth", "0.5"),
 ]
 
+TAGS = [
+    *("--manifest", "list.csv", "--task", "classification"),
+    *("--data.columns.label", "[wet, hot]", "--seconds", "0.1"),
+]
+
 LAYOUTS: dict[str, tuple[Callable[[Path], Path], list[str], dict[str, object]]] = {
     "folders": (folders, [], {"mask_kind": "binary", "intensity": "range"}),
     "no_splits": (no_splits, [], {"crop": (128, 128), "validation_split": 0.25}),
@@ -121,6 +135,7 @@ LAYOUTS: dict[str, tuple[Callable[[Path], Path], list[str], dict[str, object]]] 
     "classes": (classes, [], {"classes": ("benign", "malignant"), "crop": None}),
     "raw": (raw, [], {"channels": 2, "classes": ("background", "lesion")}),
     "listed": (listed, GIVEN, {"classes": ("background", "cell")}),
+    "tagged": (tagged, TAGS, {"classes": ("wet", "hot"), "crop": None}),
 }
 
 
@@ -181,6 +196,7 @@ def test_an_older_file_is_kept(
         (["--data.bach_size", "3"], "Did you mean batch_size", 2),
         (["--model.decoder", "FNP"], "Did you mean FPN", 2),
         (["--data.classes", "[a, b, c, d]"], "Name 2 classes", 1),
+        (["--task", "multitask"], "fits a config to one task", 2),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_is_written(

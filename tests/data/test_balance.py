@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from segx.data.balance import (
     case_shares,
     find_imbalance,
     find_odd_masks,
+    label_shares,
     shares,
 )
 from segx.data.case import Case, Layout
@@ -19,7 +21,7 @@ from segx.data.defects import Code, Findings
 from segx.data.examine import CaseFacts
 from segx.data.mask_values import MaskValues
 from segx.geometry import Extent
-from segx.labels import Labels
+from segx.labels import UNKNOWN, Labels
 
 BINARY = MaskValues(Labels("binary", ("ground", "cell")), {0: 0, 255: 1})
 NOTHING: Signature | None = None
@@ -66,6 +68,21 @@ def test_planes_of_a_multilabel_mask_are_shares_of_the_same_image() -> None:
     values = MaskValues(Labels("multilabel", ("cup", "rim")), {0: 0, 1: 1})
     item = facts("a", {0: 90, 1: 10}, {1: 100})
     assert shares([item], layout([item]), values) == {"cup": 0.1, "rim": 1.0}
+
+
+def test_shares_of_images_are_those_among_the_known() -> None:
+    named = [facts(f"{k}", label=k % 2) for k in range(4)]
+    bare = facts("bare")
+    items = [*named, bare]
+    found = label_shares(items, layout(items, ("sick", "well")))
+    assert found == {"sick": 0.5, "well": 0.5}
+    rows = [(1, 0), (1, UNKNOWN), (0, 1), (0, UNKNOWN)]
+    tagged = [
+        replace(item, case=replace(item.case, label=None, tags=row))
+        for item, row in zip(named, rows, strict=True)
+    ]
+    several = replace(layout([*tagged, bare], ("x", "y")), class_kind="multilabel")
+    assert label_shares([*tagged, bare], several) == {"x": 0.5, "y": 0.5}
 
 
 def imbalance(train: ClassShares, *, of_pixels: bool) -> list[Code]:

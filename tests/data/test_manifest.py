@@ -77,6 +77,16 @@ def test_every_column_can_have_another_name(root: Path) -> None:
     assert layout.class_names == ("sick", "well")
 
 
+def test_a_column_called_as_usual_may_be_missing_however_it_was_named(
+    root: Path,
+) -> None:
+    columns = DataConfig().columns.model_dump()  # as a stock config says them all
+    layout = read(root, ["image,mask", "a,a", "b,b"], columns=columns)
+    assert [case.patient for case in layout.cases] == [None, None]
+    with pytest.raises(DataError, match="has no column 'person'"):
+        read(root, ["image,mask", "a,a"], columns={**columns, "patient": "person"})
+
+
 def test_paths_may_be_relative_to_the_manifest_or_to_the_root(root: Path) -> None:
     lists = root / "lists"
     lists.mkdir()

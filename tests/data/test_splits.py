@@ -8,10 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from segx.config import DataConfig
-from segx.data.case import Case, Layout, SplitName
+from segx.data.case import Case, Layout, SplitName, classes_of
 from segx.data.defects import DefectsError
 from segx.data.splits import Splits, split
 from segx.errors import DataError
+from segx.labels import UNKNOWN
 from tests.data.sets import cases
 
 PATIENTS = st.lists(st.none() | st.integers(0, 6), min_size=2, max_size=40)
@@ -90,6 +91,23 @@ def test_labels_are_drawn_in_proportion() -> None:
     found = drawn(items, validation_split=0.25)
     labels = [case.label for case in found.val]
     assert (labels.count(0), labels.count(1)) == (20, 5)
+
+
+def test_images_of_several_classes_are_drawn_in_proportion() -> None:
+    rows = [(1, 0), (0, 1), (1, 1), (0, 0), (UNKNOWN, 0)]
+    items = tuple(
+        Case(f"{number:03d}", Path(f"{number}.png"), tags=rows[number % 5])
+        for number in range(100)
+    )
+    found = drawn(items, validation_split=0.25)
+    count = Counter(index for case in found.val for index in classes_of(case))
+    assert (len(found.val), count[0], count[1]) == (25, 10, 10)
+
+
+def test_the_only_case_of_a_tag_stays_in_training() -> None:
+    plain = [Case(f"{k}", Path(f"{k}.png"), tags=(1, 0)) for k in range(10)]
+    rare = Case("rare", Path("rare.png"), tags=(0, 1))
+    assert rare in drawn((*plain, rare)).train
 
 
 def test_a_class_of_one_case_stays_in_training() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.classified_file import read_classified, write_classified
 from segx.evaluation.summary_file import write_classification_summary
+from segx.labels import UNKNOWN
 
 NAMES = ("benign", "malignant", "normal")
 
@@ -123,6 +125,40 @@ def test_cases_of_several_classes_come_back_and_are_scored(tmp_path: Path) -> No
         for value in (item.sensitivity, item.specificity)
     ]
     assert summary.scores.balanced_accuracy.value == pytest.approx(np.mean(recalls))
+
+
+def test_what_is_unknown_of_a_case_counts_for_nothing(tmp_path: Path) -> None:
+    cases = several_classes()
+    hidden = [
+        replace(case, truth=(*case.truth[:2], UNKNOWN)) if index % 4 else case
+        for index, case in enumerate(cases)
+        if isinstance(case.truth, tuple)
+    ]
+    write_classified(tmp_path / "cases.csv", hidden, class_names=NAMES)
+    assert read_classified(tmp_path / "cases.csv") == (NAMES, hidden)
+    whole, summary = (
+        summarise_classified(
+            items, class_names=NAMES, thresholds=Thresholds((0.5, 0.4, 0.3), "val")
+        )
+        for items in (cases, hidden)
+    )
+    for one, other in zip(summary.classes[:2], whole.classes[:2], strict=True):
+        np.testing.assert_equal(astuple(one), astuple(other))
+    known = summarise_classified(
+        cases[::4], class_names=NAMES, thresholds=Thresholds((0.5, 0.4, 0.3), "val")
+    )
+    last, alone = summary.classes[2], known.classes[2]
+    assert (last.n, last.roc) == (alone.n, alone.roc)
+    np.testing.assert_equal(astuple(last.reliability), astuple(alone.reliability))
+    for name in ("auroc", "average_precision", "specificity", "brier", "ece"):
+        estimate = getattr(last, name)
+        assert estimate.value == pytest.approx(getattr(alone, name).value), name
+        assert estimate.n == getattr(alone, name).n, name
+    chosen = choose_thresholds(hidden, class_names=NAMES, chosen_on="val")
+    assert (
+        chosen.values[2]
+        == (choose_thresholds(cases[::4], class_names=NAMES, chosen_on="val").values[2])
+    )
 
 
 def test_every_score_has_an_interval_that_holds_it() -> None:

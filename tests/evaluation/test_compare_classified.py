@@ -15,6 +15,7 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.classified_file import is_classified, write_classified
 from segx.evaluation.compare_classified import ClassifiedComparison, compare_classified
+from segx.labels import UNKNOWN
 
 NAMES = ("benign", "malignant")
 
@@ -79,6 +80,18 @@ def test_cases_of_one_side_are_listed_and_other_truths_refused() -> None:
         compared(some(1)[:3], some(1)[3:])
     with pytest.raises(DataError, match="same classes"):
         compare_classified(some(1), some(1), class_names=(NAMES, NAMES[::-1]))
+
+
+def test_what_is_unknown_of_a_case_is_neither_right_nor_wrong() -> None:
+    names = ("one", "two")
+    first = [
+        ClassifiedCase("a", None, (1, UNKNOWN), (0.9, 0.9)),
+        ClassifiedCase("b", None, (0, 1), (0.1, 0.8)),
+        ClassifiedCase("c", None, (0, 0), (0.2, 0.1)),
+    ]
+    second = [replace(case, probabilities=(0.8, 0.2)) for case in first]
+    found = compare_classified(first, second, class_names=(names, names))
+    assert (found.wins, found.losses) == (0, 2)  # "a" is right in both
 
 
 def test_the_command_compares_classifiers(

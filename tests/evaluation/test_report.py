@@ -23,7 +23,7 @@ from segx.evaluation.report import (
 )
 from segx.evaluation.report.sketch import draw
 from segx.evaluation.summary import summarise
-from segx.labels import Labels
+from segx.labels import UNKNOWN, Labels
 from segx.metrics import Counts
 from segx.pages import thumbnail
 from tests.pages.browser import look_at
@@ -228,7 +228,8 @@ def test_cases_of_several_classes_and_of_one_class_alone_can_be_reported(
     several = [
         ClassifiedCase("a", None, (1, 1), (0.9, 0.2)),
         ClassifiedCase("b", None, (0, 1), (0.8, 0.7)),
-        ClassifiedCase("c", None, (0, 0), (0.1, 0.4)),
+        ClassifiedCase("c", None, (0, UNKNOWN), (0.1, 0.9)),
+        ClassifiedCase("d", None, (0, 0), (0.1, 0.4)),
     ]
     alone = [ClassifiedCase("a", None, 0, (0.9, 0.1))]
     for name, cases in (("several", several), ("alone", alone)):
@@ -236,3 +237,7 @@ def test_cases_of_several_classes_and_of_one_class_alone_can_be_reported(
         summary = summarise_classified(cases, class_names=("one", "two"))
         write_classification_report(path, summary, cases)
         assert addresses(path.read_text(encoding="utf-8")) == []
+    html = (tmp_path / "several.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", " ".join(parse(html).shown))
+    assert "one against the rest: n = 1 of 4 cases" in text
+    assert "two against the rest: n = 2 of 3 cases" in text

@@ -153,6 +153,7 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
             "blend": "hann",
             "segx": segx.__version__,
         },
+        "probabilities": None,  # of the whole image: there is no such class
     }
     assert read_confidence(path) == _SURE
 

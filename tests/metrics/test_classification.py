@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn import metrics as sklearn_metrics
 
 from segx.errors import DataError
+from segx.labels import UNKNOWN
 from segx.metrics import (
     auroc,
     average_precision,
@@ -18,7 +19,13 @@ from segx.metrics import (
     class_scores,
     classification_scores,
 )
-from segx.metrics.classification import SCORES, decisions, score_draws, truth_matrix
+from segx.metrics.classification import (
+    SCORES,
+    decisions,
+    known_matrix,
+    score_draws,
+    truth_matrix,
+)
 
 Case = tuple[NDArray[np.int64], NDArray[np.float64]]
 
@@ -60,6 +67,7 @@ def test_weights_count_a_case_as_often_as_repeating_it(case: Case, seed: int) ->
         truth_matrix(truth, probabilities),
         probabilities,
         decided=decisions(truth, probabilities),
+        known=known_matrix(truth, probabilities),
         weights=times[np.newaxis].astype(np.float64),
     )
     repeated = class_scores(np.repeat(truth, times), np.repeat(probabilities, times, 0))
@@ -92,6 +100,25 @@ def test_several_classes_a_case_are_scored_one_by_one(case: Case) -> None:
         for value in (score.sensitivity, score.specificity)
     ]
     np.testing.assert_allclose(found, np.nanmean(recalls))
+
+
+@settings(max_examples=20)
+@given(cases(), st.integers(0, 2**32))
+def test_a_class_counts_only_the_cases_where_it_is_known(case: Case, seed: int) -> None:
+    truth, probabilities = case
+    tags = truth_matrix(truth, probabilities).astype(np.int64)
+    hidden = np.random.default_rng(seed).random(tags.shape) < 0.4
+    found = class_scores(np.where(hidden, UNKNOWN, tags), probabilities)
+    for index, score in enumerate(found):
+        known = ~hidden[:, index]
+        if not known.any():
+            assert score.n == 0
+            assert np.isnan(score[1:]).all()
+            continue
+        (alone,) = class_scores(
+            tags[known, index, None], probabilities[known, index, None]
+        )
+        np.testing.assert_allclose(score, alone, atol=1e-9)
 
 
 @given(cases())
@@ -178,7 +205,7 @@ def test_what_cases_of_one_class_can_not_tell_is_undefined() -> None:
         ([], np.zeros((0, 2)), r"\(0,\) .* n >= 1"),
         ([0, 1], np.zeros((3, 2)), r"\(2,\) .*\(3, 2\)"),
         ([0, 2], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
-        ([[0, 2], [1, 0]], np.full((2, 2), 0.5), "ids 0 … 2.* 0 … 1"),
+        ([[0, 2], [1, 0]], np.full((2, 2), 0.5), "ids 0 … 2.* 0, 1 and -1"),
         ([0, 1], np.array([[0.5, 0.5], [3.0, -2.0]]), "Case 1 .*not logits"),
         ([0, 1], np.array([[0.5, np.nan], [1.0, 0.0]]), "Case 0 .*nan"),
     ],

@@ -19,7 +19,7 @@ from segx.config import CleaningConfig, FitConfig
 from segx.data.splits_file import join_folds
 from segx.training import crossval
 from segx.training.run import RunFolder
-from tests.phantoms import write_classes, write_discs
+from tests.phantoms import write_classes, write_discs, write_manifest
 
 pytestmark = pytest.mark.slow  # two trainings, however small
 
@@ -196,3 +196,15 @@ def test_classification_is_cross_validated_too(tmp_path: Path) -> None:
     assert len(rows(folder / "cases.csv")) == 16
     assert json.loads((folder / "summary.json").read_text())["n_cases"] == 16
     assert not (folder / "cleaning.json").exists()
+
+
+def test_masks_and_classes_are_cross_validated_together(tmp_path: Path) -> None:
+    data = write_manifest(tmp_path / "data")
+    more = ["--data.resize", "64", "--data.manifest", "list.csv"]
+    assert main(words(data, tmp_path / "runs", *more, config="multitask")) == 0
+    folder = tmp_path / "runs" / "a"
+    # Of 16 cases for training and validation 4 lack the mask, and 4 others the label.
+    assert len(rows(folder / "cases.csv")) == 12
+    assert len(rows(folder / "classes" / "cases.csv")) == 12
+    found = json.loads((folder / "classes" / "summary.json").read_text())
+    assert (found["task"], found["n_cases"]) == ("classification", 12)

@@ -88,7 +88,8 @@ def test_finite_means_every_parameter() -> None:
 def batch(mask: Tensor | None = None, label: Tensor | None = None) -> Batch:
     image = torch.zeros(2, 1, 4, 4)
     none = torch.zeros(2, dtype=torch.int64)
-    return Batch(image, mask, label, case=none, plane=none)
+    both = torch.arange(2)
+    return Batch(image, mask, label, none, none, masked=both, labelled=both)
 
 
 def unseen(guard: UnseenClasses, *batches: Batch) -> None:

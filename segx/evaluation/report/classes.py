@@ -25,6 +25,8 @@ from segx.evaluation.report.origin import (
 )
 from segx.evaluation.report.sketch import Look
 from segx.geometry import Extent
+from segx.labels import UNKNOWN
+from segx.metrics.classification import THRESHOLD
 from segx.pages import (
     Block,
     Chart,
@@ -194,9 +196,8 @@ def _thresholds(summary: ClassificationSummary) -> list[Table]:
 def _roc(
     summary: ClassificationSummary, cases: Sequence[ClassifiedCase]
 ) -> list[Block]:
-    resampling = Resampling([case.cluster for case in cases])
     charts = [
-        _roc_chart(item, index, cases, resampling)
+        _roc_chart(item, index, cases)
         for index, item in enumerate(summary.classes)
         if item.roc is not None
     ]
@@ -204,13 +205,12 @@ def _roc(
 
 
 def _roc_chart(
-    item: ClassEstimates,
-    index: int,
-    cases: Sequence[ClassifiedCase],
-    resampling: Resampling,
+    item: ClassEstimates, index: int, cases: Sequence[ClassifiedCase]
 ) -> Chart:
-    real = np.array([_is_of(case, index) for case in cases])
-    scored = np.array([case.probabilities[index] for case in cases])
+    told = [case for case in cases if _is_known(case, index)]
+    real = np.array([_is_of(case, index) for case in told])
+    scored = np.array([case.probabilities[index] for case in told])
+    resampling = Resampling([case.cluster for case in told])
     grid, low, high = _band(real, scored, resampling)
     corners = item.roc or ((), ())
     svg = curves(
@@ -223,7 +223,7 @@ def _roc_chart(
     area = item.auroc
     return Chart(
         svg,
-        f"{item.name} against the rest: n = {item.n} of {len(cases)} cases. AUROC "
+        f"{item.name} against the rest: n = {item.n} of {len(told)} cases. AUROC "
         f"{area.value:.3f}, 95 % interval {area.low:.3f} to {area.high:.3f}; the band "
         "is the 95 % interval of the sensitivity, patients drawn anew.",
     )
@@ -265,8 +265,8 @@ def _calibration(summary: ClassificationSummary) -> Charts:
                     has_intervals=True,
                 ),
                 f"{item.name}: share of the cases that are of the class by predicted "
-                f"probability, n = {summary.n_cases} in 15 bins, with 95 % Wilson "
-                f"intervals; expected calibration error {item.ece.value:.3f}.",
+                f"probability, n = {sum(item.reliability.n)} in 15 bins, with 95 % "
+                f"Wilson intervals; expected calibration error {item.ece.value:.3f}.",
             )
             for item in summary.classes
         ]
@@ -331,7 +331,7 @@ def _mistakes(case: ClassifiedCase, names: Sequence[str]) -> list[_Mistake]:
         names, case.truth, case.probabilities, strict=True
     ):
         sure = 1 - probability if is_real else probability
-        if sure > 0.5:
+        if is_real != UNKNOWN and sure > THRESHOLD:
             text = f"{name} {'missed' if is_real else 'named'} ({probability:.2f})"
             found.append(_Mistake(case, sure, text))
     return found
@@ -341,6 +341,7 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
     """A row a case, the least probable truth first, so that mistakes are on top."""
     ordered = sorted(cases, key=lambda case: (_of_truth(case), case.case))
     has_patients = any(case.patient for case in cases)
+    may_be_several = any(isinstance(case.truth, tuple) for case in cases)
     part = "all" if len(cases) <= MOST_ROWS else f"the {MOST_ROWS} least probable"
     return Table(
         f"Cases, least probability of the truth first: {part} of n = {len(cases)}. "
@@ -349,7 +350,7 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
             Column("case", is_text=True),
             *([Column("patient", is_text=True)] if has_patients else []),
             Column("truth", is_text=True),
-            Column("most probable", is_text=True),
+            Column("named" if may_be_several else "most probable", is_text=True),
             *(Column(f"p({name})") for name in names),
         ],
         [
@@ -357,7 +358,7 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
                 case.case,
                 *([case.patient or ""] if has_patients else []),
                 ", ".join(name for k, name in enumerate(names) if _is_of(case, k)),
-                names[int(np.argmax(case.probabilities))],
+                _named(case, names),
                 *case.probabilities,
             ]
             for case in ordered[:MOST_ROWS]
@@ -366,10 +367,22 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
     )
 
 
+def _named(case: ClassifiedCase, names: Sequence[str]) -> str:
+    """The most probable class or, where there may be several, all that are found."""
+    if isinstance(case.truth, int):
+        return names[int(np.argmax(case.probabilities))]
+    found = zip(names, case.probabilities, strict=True)
+    return ", ".join(name for name, probability in found if probability >= THRESHOLD)
+
+
 def _is_of(case: ClassifiedCase, index: int) -> bool:
     if isinstance(case.truth, int):
         return case.truth == index
-    return bool(case.truth[index])
+    return case.truth[index] == 1
+
+
+def _is_known(case: ClassifiedCase, index: int) -> bool:
+    return isinstance(case.truth, int) or case.truth[index] != UNKNOWN
 
 
 def _of_truth(case: ClassifiedCase) -> float:
@@ -377,5 +390,6 @@ def _of_truth(case: ClassifiedCase) -> float:
     return min(
         probability if _is_of(case, index) else 1 - probability
         for index, probability in enumerate(case.probabilities)
-        if _is_of(case, index) or not isinstance(case.truth, int)
+        if _is_of(case, index)
+        or (not isinstance(case.truth, int) and _is_known(case, index))
     )
