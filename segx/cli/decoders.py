@@ -40,7 +40,7 @@ def run(argv: list[str]) -> int:
 
 
 def _show_all(encoder: str, size: int) -> None:
-    from segx.models.anatomy import decoder_table
+    from segx.models.decoder_table import decoder_table
 
     title = f"Decoders on {encoder}, one image of {size}x{size} px"
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1))
@@ -61,7 +61,7 @@ def _show_all(encoder: str, size: int) -> None:
 
 
 def _show_one(name: str, encoder: str, size: int) -> None:
-    from segx.models.anatomy import describe_decoder
+    from segx.models.decoder_table import describe_decoder
     from segx.models.decoders import DECODERS
 
     if name not in DECODERS:

@@ -29,6 +29,7 @@ COMMANDS = {
     "export": ("export", "one file that runs without torch: segx export RUN -o X.onnx"),
     "bench": ("bench", "how fast each engine runs a model on this machine"),
     "decoders": ("decoders", "the decoders, with options, parameters and cost"),
+    "describe": ("describe", "an encoder's anatomy, held against the paper"),
     "configs": ("configs", "the stock configs, or the text of one"),
 }
 

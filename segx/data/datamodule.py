@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
@@ -20,14 +20,13 @@ from segx.data.dataset import (
     Sample,
     TrainingCrops,
     WholeCases,
-    collate,
 )
+from segx.data.loading import batches_of, count_workers
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
 from segx.data.sampler import ALONE, EpochSampler, Share
 from segx.data.splits_file import check_splits, write_splits
 from segx.data.store import CaseStore
-from segx.data.workers import can_fork, cores, outlive_a_stop
 from segx.errors import DataError
 from segx.geometry import Extent
 from segx.labels import Labels
@@ -182,10 +181,10 @@ class SegxDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Sample]:
         """Batches of crops; Lightning tells the sampler the epoch."""
-        return self._loader(
+        return batches_of(
             self._train_set,
-            batch_size=self._data.batch_size,
-            workers=self._workers,
+            size=self._data.batch_size,
+            workers=count_workers(self._data.workers),
             sampler=self._sampler(),
         )
 
@@ -222,38 +221,6 @@ class SegxDataModule(pl.LightningDataModule):
         sampler.start_at(*self._start)
         return sampler
 
-    @property
-    def _workers(self) -> int:
-        """Processes that make training examples."""
-        if self._data.workers != "auto":
-            return self._data.workers
-        available = cores()
-        if torch.cuda.is_available():
-            return min(8, available)
-        # The processor trains: one process overlaps with it, more would take its time.
-        return min(1, available - 1)
-
-    def _loader(
-        self,
-        dataset: Dataset[Sample],
-        *,
-        batch_size: int,
-        workers: int,
-        sampler: Sampler[Any] | None = None,
-    ) -> DataLoader[Sample]:
-        return DataLoader(
-            dataset,
-            batch_size=batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            collate_fn=collate,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=workers > 0,
-            worker_init_fn=outlive_a_stop,
-            # Forked processes share the store's memory.
-            multiprocessing_context="fork" if workers and can_fork() else None,
-        )
-
     def _whole_loader(
         self, store: CaseStore, numbers: Sequence[int]
     ) -> DataLoader[Sample]:
@@ -268,11 +235,12 @@ class SegxDataModule(pl.LightningDataModule):
         )
         rank, world = self.share
         turns: Sampler[Any] = DistributedSampler(cases, world, rank, shuffle=False)
-        return self._loader(
+        has_gpu = torch.cuda.is_available()
+        return batches_of(
             cases,
+            size=self._data.batch_size if classifies else 1,
+            workers=count_workers(self._data.workers) if has_gpu else 0,
             sampler=turns if world > 1 else None,
-            batch_size=self._data.batch_size if classifies else 1,
-            workers=self._workers if torch.cuda.is_available() else 0,
         )
 
     def _store(

@@ -2,9 +2,7 @@
 
 import mmap
 import multiprocessing
-import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
@@ -17,7 +15,7 @@ from torch.utils.data import get_worker_info
 from segx.data.case import Case
 from segx.errors import DataError
 
-__all__ = ["CasesInHand", "can_fork", "cores", "outlive_a_stop", "release_loaders"]
+__all__ = ["CasesInHand", "outlive_a_stop", "release_loaders"]
 
 # What libraries raise when they fail; errors of segx name the file already.
 _FAULTS = (
@@ -99,15 +97,3 @@ def release_loaders() -> None:
     """Let the loading processes end with this one: Python sends each one SIGTERM."""
     for process in multiprocessing.active_children():
         process.terminate()
-
-
-def cores() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def can_fork() -> bool:
-    """Whether worker processes can be forked safely."""
-    return sys.platform == "linux"

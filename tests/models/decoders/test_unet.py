@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from segx.models.anatomy import count_parameters
+from segx.models.cost import count_parameters
 from segx.models.decoders.unet import UNet
 from segx.models.encoder import FeatureInfo, XceptionEncoder
 from tests.models.narrow import narrow_network

@@ -1,6 +1,5 @@
-"""What the parts of a network cost and which options they have."""
+"""The decoders: what each can be told and what it costs on an encoder."""
 
-import copy
 import inspect
 import re
 from collections.abc import Callable, Iterator
@@ -9,18 +8,16 @@ from functools import lru_cache
 from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import torch
-from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch import Tensor
 
 from segx.errors import ModelError
+from segx.models.cost import count_parameters, macs_of_run
 from segx.models.decoders import DECODERS, Decoder
 from segx.models.encoder import ENCODERS, FeatureInfo, XceptionEncoder, can_dilate
 
 __all__ = [
     "DecoderRow",
     "Option",
-    "count_macs",
-    "count_parameters",
     "decoder_table",
     "describe_decoder",
 ]
@@ -54,26 +51,6 @@ class DecoderRow:
     encoder: str
     output_stride: int
     """Encoder and output stride that it was measured on."""
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Number of values that a module learns."""
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def count_macs(module: nn.Module, size: int, *, channels: int = 3) -> int:
-    """Multiply-accumulate operations of a network or encoder for one square image.
-
-    Convolutions and matrix products are counted, on a copy without data: nothing is
-    computed.
-
-    Args:
-        module: Takes images (B, channels, rows, cols).
-        size: Rows and columns of the image.
-        channels: Channels of the image.
-    """
-    shadow = copy.deepcopy(module).to("meta").eval()
-    return _macs(shadow, torch.empty(1, channels, size, size, device="meta"))
 
 
 def decoder_table(encoder: str = "xception41", *, size: int = 512) -> list[DecoderRow]:
@@ -114,7 +91,7 @@ def describe_decoder(
         summary=(inspect.getdoc(cls) or "").partition("\n")[0],
         options=tuple(_options(cls)),
         parameters=count_parameters(decoder),
-        macs=_macs(decoder, features),
+        macs=macs_of_run(decoder, features),
         output_strides=cls.output_strides,
         source=cls.source,
         reference=cls.reference,
@@ -131,13 +108,6 @@ def _shadow_features(
     with torch.device("meta"), torch.no_grad():
         encoder = XceptionEncoder(name, 3, output_stride=output_stride).eval()
         return encoder.info, encoder(torch.empty(1, 3, size, size))
-
-
-def _macs(shadow: nn.Module, given: Tensor | list[Tensor]) -> int:
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shadow(given)
-    # A multiplication and an addition are two operations.
-    return int(counter.get_total_flops()) // 2
 
 
 def _options(cls: type[Decoder]) -> Iterator[Option]:
