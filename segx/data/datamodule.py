@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
-from segx.data.case import Case, Task, is_labelled
+from segx.data.case import Case, Task, check_both
 from segx.data.check import check_data
 from segx.data.dataset import (
     Cropping,
@@ -95,7 +95,8 @@ class SegxDataModule(pl.LightningDataModule):
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_labels = self._class_labels()
-        self.class_names = self._class_names()
+        names = self.labels.names if self.labels else self.layout.class_names
+        self.class_names: tuple[str, ...] = names or ()
         self.channels = self.survey.channels * (2 * data.neighbours + 1)
         scale = self.survey.intensity(mean=mean, std=std)
         self.intensity = scale.for_neighbours(data.neighbours)
@@ -346,30 +347,12 @@ class SegxDataModule(pl.LightningDataModule):
         return enlarged([self.survey.extents[case.id] for case in self.splits.train])
 
     def _class_labels(self) -> Labels | None:
-        """What the labels of images mean, where they are told apart.
-
-        Raises:
-            DataError: If not one training case has a mask, or a label, of two tasks.
-        """
+        """What the labels of images mean, where they are told apart."""
         if self._task == "segmentation":
             return None
         if self._task == "multitask":
-            train = self.splits.train
-            masks = sum(bool(case.masks) for case in train)
-            labels = sum(is_labelled(case) for case in train)
-            if not (masks and labels):
-                raise DataError(
-                    f"Of {len(train)} training cases of {self.layout.root} {masks} "
-                    f"have a mask and {labels} a label. To learn both takes some of "
-                    "each; for one of them take -c unet or -c classify."
-                )
+            check_both(self.splits.train, root=self.layout.root)
         return self.layout.class_labels
-
-    def _class_names(self) -> tuple[str, ...]:
-        """Names of what is told apart."""
-        if self.labels is not None:
-            return self.labels.names
-        return self.layout.class_names or ()
 
 
 def _at_most(
