@@ -35,7 +35,7 @@ def run(argv: list[str]) -> int:
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
-    data = SegxDataModule.from_config(config, recorded=folder.splits)
+    data = SegxDataModule.from_config(config, recorded=folder.recorded)
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Calibrating", total=None)
         found = calibrate(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console, messages
+from segx.cli.parser import Parser
 from segx.config.names import did_you_mean
 from segx.errors import ConfigError
 
@@ -56,8 +57,8 @@ def run(argv: list[str]) -> int:
     return 0 if all(claim.holds for claim in claims) else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="segx describe",
         description="Show what an encoder is made of, measured on its own modules: "
         "blocks, kernels, channels, skips, sizes, parameters and cost, beside what "

@@ -71,7 +71,7 @@ def fit(
     if budget is not None and budget.plan is None:
         config = open_ended(config)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = SegxDataModule.from_config(config, recorded=run.splits if resume else None)
+    data = SegxDataModule.from_config(config, recorded=run.recorded if resume else None)
     task = _build_task(config, data)
     transfer = None
     if resume:

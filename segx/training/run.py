@@ -57,6 +57,11 @@ class RunFolder:
         return self.path / "transfer.json"
 
     @property
+    def recorded(self) -> Path | None:
+        """That table, if there is one."""
+        return self.splits if self.splits.is_file() else None
+
+    @property
     def arguments(self) -> str:
         """How the command line names this run."""
         runs = self.path.parent
