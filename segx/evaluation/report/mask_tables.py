@@ -24,7 +24,7 @@ def per_class(summary: Summary) -> list[Block]:
     means = ("dice", "iou", "sensitivity", "precision")
     overlap = Table(
         f"Overlap of each class, n = {summary.n_cases} cases: mean over those "
-        f"where it is defined, from 0 to 1, with the 95 % interval over patients"
+        "where it is defined, from 0 to 1, with the 95 % interval over patients"
         f"{NO_INTERVAL}. n: cases with a Dice; empty: cases without the class in the "
         "truth; false+: those of them where it was predicted; no hit: cases with the "
         "class and not one pixel of it right.",
