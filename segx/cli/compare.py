@@ -29,40 +29,57 @@ def run(argv: list[str]) -> int:
             f"{files[kinds.index(True)]} is of a classification, the other of masks: "
             "compare models that do the same."
         )
-    found = _classified(files) if kinds[0] else _masks(files, arguments.metric)
-    for name, cases in (("first", found.only_first), ("second", found.only_second)):
+    names = _names(arguments.first, arguments.second)
+    found = (
+        _classified(files, names)
+        if kinds[0]
+        else _masks(files, names, metric=arguments.metric)
+    )
+    only = (found.only_first, found.only_second)
+    for name, cases in zip(names, only, strict=True):
         if cases:
-            _say(f"Only in the {name}, left out: {', '.join(cases)}")
+            _say(f"Only in {name}, left out: {', '.join(cases)}")
     return 0
 
 
-def _masks(files: list[Path], metric: "PairedMetric") -> "Comparison":
+def _names(first: Path, second: Path) -> tuple[str, str]:
+    """What to call the two: their folders' names, or the paths if these are alike."""
+    folders = [
+        path.parent if path.suffix == ".csv" else path for path in (first, second)
+    ]
+    names = folders[0].resolve().name, folders[1].resolve().name
+    return names if names[0] != names[1] else (str(first), str(second))
+
+
+def _masks(
+    files: list[Path], names: tuple[str, str], *, metric: "PairedMetric"
+) -> "Comparison":
     from segx.evaluation.cases import read_cases
     from segx.evaluation.compare import compare
 
     found = compare(*(read_cases(file) for file in files), metric=metric)
-    console.print(comparison_table(found))
+    console.print(comparison_table(found, names=names))
     for item in (*found.classes, found.foreground):
-        _say(f"{item.name}: {item.verdict}")
+        _say(f"{item.name}: {item.verdict(names)}")
     for item in found.classes:
         if item.n_only_first or item.n_only_second:
             _say(
-                f"{item.name}: left out are {item.n_only_first} cases where only the "
-                f"first has a {metric} and {item.n_only_second} where only the second "
-                "has; a Dice of nothing comes from a false positive."
+                f"{item.name}: left out are {item.n_only_first} cases where only "
+                f"{names[0]} has a {metric} and {item.n_only_second} where only "
+                f"{names[1]} has; a Dice of nothing comes from a false positive."
             )
     return found
 
 
-def _classified(files: list[Path]) -> "ClassifiedComparison":
+def _classified(files: list[Path], names: tuple[str, str]) -> "ClassifiedComparison":
     from segx.evaluation.classified_file import read_classified
     from segx.evaluation.compare_classified import compare_classified
 
-    (names, first), (others, second) = (read_classified(file) for file in files)
-    found = compare_classified(first, second, class_names=(names, others))
-    console.print(score_comparison_table(found))
+    (classes, first), (others, second) = (read_classified(file) for file in files)
+    found = compare_classified(first, second, class_names=(classes, others))
+    console.print(score_comparison_table(found, names=names))
     for item in found.scores:
-        _say(f"{item.name}: {item.verdict}")
+        _say(f"{item.name}: {item.verdict(names)}")
     return found
 
 

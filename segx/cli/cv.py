@@ -41,6 +41,12 @@ def run(argv: list[str]) -> int:
         show_summary(found.classes, place, title=title, policy="segx")
     if found.choice is not None:
         console.print(_told(found.choice), highlight=False)
+    if found.n_apart:
+        console.print(
+            f"{found.n_apart} test cases are in no fold: segx test {folder} measures "
+            "all folds together on them.",
+            highlight=False,
+        )
     console.print(
         f"  all folds together:  segx predict {folder} IMAGE… -o OUT", highlight=False
     )

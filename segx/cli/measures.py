@@ -51,4 +51,5 @@ def show_summary(
         found = dice_by_policy(read_cases(out / "cases.csv"), policy)
         console.print(policy_table(found))
         console.print(f"{policy}: {found.meaning}. Not what segx reports.\n")
-    console.print(f"Written to {out}: {', '.join(_FILES)}", highlight=False)
+    files = ", ".join(_FILES)
+    console.print(f"Written to {out}: {files}", highlight=False, soft_wrap=True)

@@ -22,15 +22,21 @@ __all__ = [
     "score_comparison_table",
 ]
 
+_LONGEST_HEAD = 12  # letters; longer ones, as names of runs may be, are folded
 _LEGEND = (
-    "n: cases with a Dice; empty: cases without the class in the truth; false+: those "
-    "where it was predicted; missed: cases where none of it was found."
+    "Means over cases; foreground: mean of the classes. n: cases with a Dice; empty: "
+    "without the class in the truth; false+: those where it was predicted; no hit: "
+    "cases with the class and not one pixel of it right."
 )
 _MORE = (
-    "Means over the cases where they are defined. volume: (predicted - true) / true. "
-    "hd95: median over the cases where both surfaces exist; failed: where only one "
-    "does. found, absent: share of the cases with the class where it was predicted, "
-    "and of those without where it was not."
+    "volume: (predicted - true) / true. hd95: median over the cases where both "
+    "surfaces exist; failed: only one does. predicted: share of the cases with the "
+    "class where any of it was predicted, right or wrong; absent: share of those "
+    "without it where none was."
+)
+_CLASSES = (
+    "Each class against the rest. AP: average precision; sens., spec.: of what was "
+    "decided. Of Brier and ECE less is better."
 )
 
 
@@ -56,12 +62,13 @@ def policy_table(found: "PolicyDice") -> Table:
     return table
 
 
-def comparison_table(found: "Comparison") -> Table:
+def comparison_table(found: "Comparison", *, names: tuple[str, str]) -> Table:
     """Paired differences of the classes and of the foreground, with intervals."""
+    first, second = names
     table = _table(
-        ["first", "second", "change", "95 %", "n", "wins", "losses"],
-        title=f"{found.metric}: second - first (n = {found.n_cases})",
-        caption="Over the cases where both are defined. Wins: cases where the second "
+        [first, second, "change", "95 %", "n", "wins", "losses"],
+        title=f"{found.metric}: {second} - {first} (n = {found.n_cases})",
+        caption=f"Over the cases where both are defined. Wins: cases where {second} "
         f"is better. {_interval_note(found.n_patients)}",
     )
     for item in found.classes:
@@ -71,13 +78,16 @@ def comparison_table(found: "Comparison") -> Table:
     return table
 
 
-def score_comparison_table(found: "ClassifiedComparison") -> Table:
+def score_comparison_table(
+    found: "ClassifiedComparison", *, names: tuple[str, str]
+) -> Table:
     """Paired differences of two classifiers' scores, with intervals."""
+    first, second = names
     table = _table(
-        ["first", "second", "change", "95 %"],
-        title=f"scores: second - first (n = {found.n_cases})",
-        caption="Of Brier and ECE less is better. Decided right only by the second: "
-        f"{found.wins} cases, only by the first: {found.losses}. "
+        [first, second, "change", "95 %"],
+        title=f"scores: {second} - {first} (n = {found.n_cases})",
+        caption=f"Of Brier and ECE less is better. Decided right only by {second}: "
+        f"{found.wins} cases, only by {first}: {found.losses}. "
         f"{_interval_note(found.n_patients)}",
         rows="score",
     )
@@ -108,13 +118,11 @@ def _difference(item: "Difference") -> list[str]:
 
 
 def _overlap(summary: "Summary", *, title: str) -> Table:
-    from segx.evaluation.summary import POLICY
-
     note = _interval_note(summary.n_patients)
     table = _table(
-        ["Dice", "95 %", "IoU", "95 %", "n", "empty", "false+", "missed"],
+        ["Dice", "95 %", "IoU", "95 %", "n", "empty", "false+", "no hit"],
         title=title,
-        caption=f"{POLICY} {_LEGEND} {note}",
+        caption=f"{_LEGEND} {note}",
     )
     counts = ("n_defined", "n_empty_truth", "n_false_positive_on_empty", "n_missed")
     for item in summary.classes:
@@ -132,8 +140,9 @@ def _overlap(summary: "Summary", *, title: str) -> Table:
 def _more(summary: "Summary") -> Table:
     unit = summary.unit or ""
     nsd = f"nsd@{summary.tolerance:g} {unit}" if summary.tolerance else "nsd"
+    distances = (f"hd95 {unit}".strip(), "failed", nsd)
     table = _table(
-        ["sens.", "prec.", "volume", f"hd95 {unit}", "failed", nsd, "found", "absent"],
+        ["sens.", "prec.", "volume", *distances, "predicted", "absent"],
         title="Further measures",
         caption=_MORE,
     )
@@ -167,11 +176,13 @@ def _measures(item: "ClassSummary") -> list[str]:
 
 
 def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
-    from segx.evaluation.classification import CLASSIFICATION_POLICY
-
     heads = ["n", "AUROC", "95 %", "AP", "sens.", "spec.", "Brier", "ECE"]
-    note = _interval_note(summary.n_patients)
-    table = _table(heads, title=title, caption=f"{CLASSIFICATION_POLICY} {note}")
+    note = _interval_note(
+        summary.n_patients, rarest=(summary.rarest.name, summary.n_rarest)
+    )
+    if summary.only_predicted is not None:
+        note += f" All cases were taken for {summary.only_predicted}."
+    table = _table(heads, title=title, caption=f"{_CLASSES} {note}")
     for item in summary.classes:
         rest = (
             item.average_precision,
@@ -217,7 +228,8 @@ def _table(
     )
     table.add_column(rows, overflow="fold")
     for head in heads:
-        table.add_column(head, justify="right", no_wrap=True)
+        is_short = len(head) <= _LONGEST_HEAD
+        table.add_column(head, justify="right", no_wrap=is_short, overflow="fold")
     return table
 
 
@@ -228,19 +240,22 @@ def _with_intervals(*estimates: "Estimate") -> Iterable[str]:
 
 
 def _interval(estimate: "Estimate", *, form: str = ".3f") -> str:
-    if math.isnan(estimate.low):
+    if math.isnan(estimate.low) or estimate.draws_agree:
         return "–"
     dash = "–" if form == ".3f" else " … "
     return f"{estimate.low:{form}}{dash}{estimate.high:{form}}"
 
 
-def _interval_note(n_patients: int) -> str:
+def _interval_note(n_patients: int, *, rarest: tuple[str, int] | None = None) -> str:
+    """What intervals rest on; of classes, on the patients of the rarest."""
     from segx.evaluation.bootstrap import FEW_PATIENTS
 
-    note = f"Intervals draw {n_patients} patients anew"
-    if n_patients < FEW_PATIENTS:
-        return f"{note}: under {FEW_PATIENTS} they tend to be too narrow."
-    return f"{note}."
+    note = f"95 %: {n_patients} patients drawn anew, – where all draws agree"
+    name, n = rarest or ("", n_patients)
+    if n >= FEW_PATIENTS:
+        return f"{note}."
+    of = f" ({name} has {n})" if name else ""
+    return f"{note}; under {FEW_PATIENTS}{of} intervals tend to be too narrow."
 
 
 def _shown(value: float) -> str:

@@ -16,6 +16,7 @@ from segx.errors import DataError
 
 __all__ = [
     "check_splits",
+    "count_apart",
     "join_folds",
     "read_splits",
     "refuse_trained_images",
@@ -98,6 +99,18 @@ def join_folds(folds: Sequence[Path], path: Path) -> None:
         (name, rows[name][1], held_out[name][0], *rows[name][3:]) for name in rows
     ]
     _write(path, sorted(joined))
+
+
+def count_apart(path: Path) -> int:
+    """Number of cases that a cross-validation left alone.
+
+    Args:
+        path: What `join_folds` wrote.
+
+    Raises:
+        DataError: If the file is damaged.
+    """
+    return sum(row[2] == _APART for row in _read(path).values())
 
 
 def check_splits(path: Path, splits: Splits, *, root: Path) -> None:

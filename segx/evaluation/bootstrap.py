@@ -29,6 +29,7 @@ FEW_PATIENTS = 50
 """Under so many patients an interval is too narrow to be taken at its word."""
 
 _SEED = 0
+_AGREEMENT = 1e-9  # sums of the same values in another order differ by less
 _CHUNK_VALUES = 2**22  # weights that are held at once: 32 MB
 
 
@@ -49,6 +50,11 @@ class Estimate:
     high: float
     n: int
     n_patients: int
+
+    @property
+    def draws_agree(self) -> bool:
+        """Whether all draws gave one value, which tells nothing of other patients."""
+        return self.high - self.low < _AGREEMENT
 
     @property
     def is_of_few(self) -> bool:

@@ -169,6 +169,30 @@ class ClassificationSummary:
     thresholds_from: str | None = None
     provenance: Provenance | None = None
 
+    @property
+    def rarest(self) -> ClassEstimates:
+        """The class of fewest patients, of those that some case is of."""
+        present = [item for item in self.classes if item.n] or self.classes
+        return min(present, key=lambda item: item.sensitivity.n_patients)
+
+    @property
+    def n_rarest(self) -> int:
+        """Number of patients of the rarest class: what intervals rest on."""
+        return self.rarest.sensitivity.n_patients
+
+    @property
+    def only_predicted(self) -> str | None:
+        """The class that all cases were taken for; None if they were told apart."""
+        if self.confusion is None:
+            return None
+        columns = zip(*self.confusion.counts, strict=True)
+        named = [
+            name
+            for name, column in zip(self.confusion.names, columns, strict=True)
+            if any(column)
+        ]
+        return named[0] if len(named) == 1 else None
+
 
 def summarise_classified(
     cases: Sequence[ClassifiedCase],

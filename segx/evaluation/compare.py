@@ -17,6 +17,7 @@ from segx.metrics.overlap import defined_mean
 
 __all__ = [
     "METRICS",
+    "NAMES",
     "Comparison",
     "Difference",
     "PairedMetric",
@@ -29,6 +30,9 @@ PairedMetric = Literal["dice", "iou", "sensitivity", "precision", "nsd"]
 
 METRICS: tuple[PairedMetric, ...] = ("dice", "iou", "sensitivity", "precision", "nsd")
 """What two models can be compared by: the larger, the better."""
+
+NAMES = ("the first", "the second")
+"""What two models are called that have no names of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +60,9 @@ class Difference:
     n_only_first: int
     n_only_second: int
 
-    @property
-    def verdict(self) -> str:
+    def verdict(self, names: tuple[str, str] = NAMES) -> str:
         """Whether the interval excludes 0, in words."""
-        return verdict(self.difference)
+        return verdict(self.difference, names=names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +140,26 @@ def compare(
     )
 
 
-def verdict(difference: Estimate, *, smaller: bool = False) -> str:
+def verdict(
+    difference: Estimate,
+    *,
+    smaller: bool = False,
+    names: tuple[str, str] = NAMES,
+) -> str:
     """What the interval of a difference says, in words.
 
     Args:
         difference: Second minus first.
         smaller: Whether smaller is better.
+        names: What to call the two.
     """
     low, high = difference.low, difference.high
     if math.isnan(low):
         return "too few patients to tell"
     if low <= 0 <= high:
         return "no difference shown: the interval holds 0"
-    better = "second" if (low > 0) != smaller else "first"
-    return f"the {better} is better: the interval excludes 0"
+    better = names[(low > 0) != smaller]
+    return f"{better} is better: the interval excludes 0"
 
 
 def results_file(path: Path) -> Path:
@@ -162,9 +171,11 @@ def results_file(path: Path) -> Path:
     places = (path / "test" / "cases.csv", path / "cases.csv")
     files = [place for place in places if place.is_file()]
     if path.is_dir() and not files:
+        is_run = (path / "config.yaml").is_file()
+        how = f"test {path}" if is_run else f"evaluate TRUTH {path} -o OUT"
         raise DataError(
             f"{path} holds no test/cases.csv and no cases.csv. Measure it first: segx "
-            f"test {path}"
+            f"{how}"
         )
     return files[0] if files else path
 

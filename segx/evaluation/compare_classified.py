@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate
 from segx.evaluation.classification import HEADLINES, ClassifiedCase, ScoredCases
-from segx.evaluation.compare import verdict
+from segx.evaluation.compare import NAMES, verdict
 
 __all__ = ["ClassifiedComparison", "ScoreDifference", "compare_classified"]
 
@@ -32,10 +32,10 @@ class ScoreDifference:
     second: float
     difference: Estimate
 
-    @property
-    def verdict(self) -> str:
+    def verdict(self, names: tuple[str, str] = NAMES) -> str:
         """Whether the interval excludes 0, in words."""
-        return verdict(self.difference, smaller=self.name in _SMALLER_IS_BETTER)
+        smaller = self.name in _SMALLER_IS_BETTER
+        return verdict(self.difference, smaller=smaller, names=names)
 
 
 @dataclass(frozen=True, slots=True)

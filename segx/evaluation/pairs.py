@@ -22,6 +22,7 @@ __all__ = ["MaskPair", "match_masks", "shape_and_spacing"]
 _logger = logging.getLogger(__name__)
 
 _LISTED = 10
+_BESIDE = ("_overlay.png", "_uncertainty.tif", "_probabilities.tif")
 # Headers round: NIfTI keeps 32 bits, others a few decimals.
 _SPACING_ROUNDING, _PLACE_ROUNDING_MM, _TURN_ROUNDING = 1e-3, 1e-2, 1e-3
 
@@ -52,7 +53,8 @@ def match_masks(
 ) -> list[MaskPair]:
     """Pair files by stem, such as ``liver_7.nii.gz`` and ``liver_7.nrrd``.
 
-    Predictions without a truth, overlays among them, are left aside, and that is said.
+    What `segx predict` writes beside masks is no mask. Predictions without a truth are
+    left aside, and that is said.
 
     Args:
         truth: A mask, or a folder of masks.
@@ -76,7 +78,7 @@ def match_masks(
     if is_file:
         name = _stem(truth)
         return [MaskPair(name, _patient(name, patient_pattern), truth, predicted)]
-    found, at_hand = _by_stem(files), _by_stem(others)
+    found, at_hand = _by_stem(_masks_of(files)), _by_stem(_masks_of(others))
     missing = [stem for stem in found if stem not in at_hand]
     surplus = [stem for stem in at_hand if stem not in found]
     if missing and not allow_missing:
@@ -150,6 +152,19 @@ def _numbers(values: Sequence[float]) -> str:
 def _shape(scan: Scan) -> tuple[int, ...]:
     plane = (scan.extent.rows, scan.extent.cols)
     return plane if scan.planes == 1 else (scan.planes, *plane)
+
+
+def _masks_of(files: Sequence[Path]) -> list[Path]:
+    """The files without those that `segx predict` wrote beside one of them."""
+    stems = {_stem(path) for path in files}
+    return [
+        path
+        for path in files
+        if not any(
+            path.name.endswith(suffix) and path.name.removesuffix(suffix) in stems
+            for suffix in _BESIDE
+        )
+    ]
 
 
 def _by_stem(files: Sequence[Path]) -> dict[str, Path]:

@@ -125,15 +125,22 @@ class _Run:
     def provenance(self) -> Provenance:
         """How the numbers come about, once the engine has settled."""
         members = self.predictor.members
-        sizes = ((name, len(cases)) for name, cases in self.data.splits.items())
+        splits = self.data.splits
+        sizes = tuple((name, len(cases)) for name, cases in splits.items())
+        notes: tuple[str, ...] = ()
+        if (folds := len(members.members)) > 1:  # each of them has splits of its own
+            sizes = ()
+            apart = f"{len(splits.test)} test cases in none of them"
+            notes = (f"{folds} folds, {apart}",)
         return Provenance(
             truth=str(self.data.layout.root),
             prediction=", ".join(str(item.source) for item in members.members),
             model_sha256=", ".join(item.digest for item in members.members) or None,
             engine=members.about,
             split=self.split,
-            splits=tuple(sizes),
+            splits=sizes,
             config=self.config.model_dump(mode="json") if self.config else None,
+            notes=notes,
             versions=versions(),
         )
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from segx.evaluation.bootstrap import DRAWS, FEW_PATIENTS, LEVEL
+from segx.evaluation.bootstrap import DRAWS, FEW_PATIENTS, LEVEL, Estimate
 from segx.evaluation.classification import (
     CLASSIFICATION_POLICY,
     ClassificationSummary,
@@ -20,8 +20,8 @@ __all__ = ["write_classification_summary", "write_summary"]
 def write_summary(path: Path, summary: Summary) -> None:
     """Write summary.json; an undefined number is null there.
 
-    Beside each mean stand its interval and the number of cases and patients that it is
-    made of.
+    Beside each mean stand its interval, whether that is none since all draws agree, and
+    the number of cases and patients that it is made of.
     """
     content: dict[str, Json] = {
         "task": "segmentation",
@@ -54,6 +54,9 @@ def write_classification_summary(path: Path, summary: ClassificationSummary) -> 
 
 def _counted(summary: Summary | ClassificationSummary) -> dict[str, Json]:
     few = f"Under {FEW_PATIENTS} patients: intervals tend to be too narrow."
+    n = summary.n_patients
+    if isinstance(summary, ClassificationSummary):
+        n = summary.n_rarest
     return {
         "n_cases": summary.n_cases,
         "n_patients": summary.n_patients,
@@ -61,7 +64,7 @@ def _counted(summary: Summary | ClassificationSummary) -> dict[str, Json]:
             "level": LEVEL,
             "draws": DRAWS,
             "drawn": "patients",
-            "warning": few if summary.n_patients < FEW_PATIENTS else None,
+            "warning": few if n < FEW_PATIENTS else None,
         },
     }
 
@@ -70,6 +73,8 @@ def _plain(value: object) -> Json:
     """A value as strict JSON has it; nan and infinite numbers become null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
+        if isinstance(value, Estimate):
+            names.append("draws_agree")
         return {name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, Roc):
         return {name: _plain(points) for name, points in value._asdict().items()}

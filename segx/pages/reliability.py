@@ -98,9 +98,11 @@ def _compact(number: float) -> str:
 
     Examples:
         >>> _compact(52), _compact(1_160_000)
-        ('52', '1.2M')
+        ('52', '1.16M')
+        >>> _compact(116_000), _compact(999_900)
+        ('116k', '1M')
     """
     for power, letter in ((9, "G"), (6, "M"), (3, "k")):
-        if number >= 10**power:
-            return f"{number / 10**power:.2g}{letter}"
+        if number >= 0.9995 * 10**power:  # 3 digits of it round up
+            return f"{number / 10**power:.3g}{letter}"
     return f"{number:.0f}"

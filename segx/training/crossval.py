@@ -9,7 +9,7 @@ from pathlib import Path
 from segx.artifact import load_model, read_checkpoint, store_spec
 from segx.config import CleaningConfig, FitConfig
 from segx.data.datamodule import SegxDataModule
-from segx.data.splits_file import join_folds
+from segx.data.splits_file import count_apart, join_folds
 from segx.errors import TrainingError
 from segx.evaluation.cases import CaseRow, read_cases, write_cases
 from segx.evaluation.classification import (
@@ -25,10 +25,12 @@ from segx.evaluation.cleaning_choice import (
     read_trials,
 )
 from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.report import write_classification_report, write_report
 from segx.evaluation.run import classes_beside, measure, places_of
 from segx.evaluation.summary import Summary, summarise
 from segx.evaluation.summary_file import write_classification_summary, write_summary
 from segx.inference.folds import fold_folder
+from segx.labels import Labels
 from segx.spec import ModelSpec
 from segx.training.fit import check_training, fit
 from segx.training.run import RunFolder
@@ -46,11 +48,13 @@ class CrossValidated:
         summary: Over all cases, each predicted by the fold that held it out.
         choice: The cleaning of masks that was adopted, or none; None where nothing
             was tried.
+        n_apart: Test cases that no fold has seen.
         classes: The same of the classes, where masks and classes are learnt at once.
     """
 
     summary: Summary | ClassificationSummary
     choice: Choice | None
+    n_apart: int
     classes: ClassificationSummary | None = None
 
 
@@ -99,17 +103,21 @@ def cross_validate(
         )
         _measure(run)
     join_folds([run.splits for run in runs], whole.splits)
+    n_apart = count_apart(whole.splits)
     if config.task == "classification":
-        return CrossValidated(
-            _classified([run.test for run in runs], whole, folder), None
-        )
+        found = _classified([run.test for run in runs], whole, folder)
+        return CrossValidated(found, None, n_apart)
     classes = None
     if config.task == "multitask":
         tests = [classes_beside(run.test) for run in runs]
         classes = _classified(tests, whole, classes_beside(folder))
     rows = [row for run in runs for row in read_cases(run.test / "cases.csv")]
     choice = _adopt(config, runs, folder)
-    return CrossValidated(_segmented(rows, whole), choice, classes)
+    labels = load_model(runs[0].path).spec.labels
+    if labels is None:
+        raise TrainingError(f"{runs[0].path} makes no masks, but was trained to.")
+    summary = _segmented(rows, whole, labels)
+    return CrossValidated(summary, choice, n_apart, classes)
 
 
 def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
@@ -205,18 +213,19 @@ def _set_cleaning(run: RunFolder, cleaning: CleaningConfig) -> None:
     run.write_config(config.model_copy(update={"inference": inference}))
 
 
-def _segmented(rows: list[CaseRow], whole: RunFolder) -> Summary:
-    """One table over all cases."""
+def _segmented(rows: list[CaseRow], whole: RunFolder, labels: Labels) -> Summary:
+    """One table and one report over all cases."""
     summary = summarise(rows, provenance=_provenance(whole))
     write_cases(whole.path / "cases.csv", rows)
     write_summary(whole.path / "summary.json", summary)
+    write_report(whole.path / "report.html", summary, rows, labels=labels)
     return summary
 
 
 def _classified(
     tests: Sequence[Path], whole: RunFolder, out: Path
 ) -> ClassificationSummary:
-    """One table over all cases; the folds tell the same classes apart."""
+    """One table and report over all cases; the folds tell the same classes apart."""
     tables = [read_classified(test / "cases.csv") for test in tests]
     names = tables[0][0]
     cases = [case for _, part in tables for case in part]
@@ -225,6 +234,7 @@ def _classified(
     )
     write_classified(out / "cases.csv", cases, class_names=names)
     write_classification_summary(out / "summary.json", summary)
+    write_classification_report(out / "report.html", summary, cases)
     return summary
 
 

@@ -40,14 +40,14 @@ def some(seed: int, *, better: int = 0, count: int = 40) -> list[CaseRow]:
 def test_a_better_model_is_told_from_an_equal_one() -> None:
     found = compare(some(1), some(2, better=1))
     assert found.foreground.difference.low > 0.05
-    assert "second is better" in found.foreground.verdict
+    assert "second is better" in found.foreground.verdict()
     assert found.n_cases == found.n_patients == 40
     for item in found.classes:
         assert item.difference.value == pytest.approx(item.second - item.first)
         assert item.wins > item.losses
     equal = compare(some(1), some(1))
     assert equal.foreground.difference.value == 0
-    assert "holds 0" in equal.foreground.verdict
+    assert "holds 0" in equal.foreground.verdict()
     assert (equal.foreground.wins, equal.foreground.losses) == (0, 0)
 
 
@@ -60,7 +60,7 @@ def test_changing_places_changes_the_sign() -> None:
         back.foreground.losses,
         back.foreground.wins,
     )
-    assert "first is better" in compare(some(2, better=1), some(1)).foreground.verdict
+    assert "first is better" in compare(some(2, better=1), some(1)).foreground.verdict()
 
 
 def test_pairs_see_what_two_intervals_do_not() -> None:
@@ -89,7 +89,7 @@ def test_cases_where_only_one_is_defined_are_counted_apart() -> None:
     assert (cell.n_only_first, cell.n_only_second) == (0, 1)
     assert cell.difference.n == 0
     assert math.isnan(cell.difference.value)
-    assert "too few" in cell.verdict
+    assert "too few" in cell.verdict()
 
 
 def test_patients_are_drawn_not_cases() -> None:
@@ -107,7 +107,7 @@ def test_patients_are_drawn_not_cases() -> None:
         rows_of(scores["first"], patients=one), rows_of(scores["second"], patients=one)
     )
     assert found.n_patients == 1
-    assert "too few patients" in found.foreground.verdict
+    assert "too few patients" in found.foreground.verdict()
 
 
 def test_what_can_not_be_compared_is_refused() -> None:
@@ -152,5 +152,8 @@ def test_results_are_found_in_a_run_in_a_folder_and_as_a_file(tmp_path: Path) ->
         file = results_file(tmp_path / name)
         assert read_cases(file) == rows
         assert not is_classified(file)
+    with pytest.raises(DataError, match="segx evaluate TRUTH"):
+        results_file(tmp_path)
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(DataError, match="segx test"):
         results_file(tmp_path)

@@ -84,6 +84,20 @@ def test_missing_predictions_are_misses_only_on_request(
     assert "Missing predictions taken for empty ones: p1_s0." in provenance.notes
 
 
+def test_what_predict_writes_beside_masks_is_no_mask(
+    folders: tuple[Path, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    truth, predicted = folders
+    stems = [pair.case for pair in match_masks(truth, predicted)]
+    for suffix in ("_overlay.png", "_uncertainty.tif", "_probabilities.tif"):
+        (predicted / f"{stems[0]}{suffix}").write_bytes(b"")
+    (predicted / "alien_overlay.png").write_bytes(b"")
+    caplog.clear()
+    assert [pair.case for pair in match_masks(truth, predicted)] == stems
+    assert "1 masks of" in caplog.text
+    assert "alien_overlay" in caplog.text
+
+
 def test_masks_of_another_size_are_refused_with_both(
     folders: tuple[Path, Path],
 ) -> None:
@@ -182,7 +196,12 @@ def test_the_commands_print_and_write_what_they_found(
     shown = capsys.readouterr().out
     for text in ("hd95 px", "nsd@2 px", "under 50", "DiceMetric", "cell"):
         assert text in shown
-    assert max(map(len, shown.splitlines())) <= 80
+    *table, files = shown.splitlines()
+    assert files.startswith("Written to")
+    assert max(map(len, table)) <= 80
+    for name in ("cases.csv", "summary.json", "report.html"):
+        assert name in shown
+        assert (one / name).is_file()
     content = json.loads((one / "summary.json").read_text(encoding="utf-8"))
     assert content["provenance"]["truth"] == str(truth)
     assert len(read_cases(one / "cases.csv")) == 4
@@ -190,7 +209,7 @@ def test_the_commands_print_and_write_what_they_found(
     assert main([*words, str(truth), "-o", str(other), "--classes", "b", "cell"]) == 0
     assert main(["compare", str(one), str(other)]) == 0
     shown = capsys.readouterr().out
-    assert "foreground: the second is better" in shown
+    assert "foreground: other is better" in shown
     assert main(["compare", str(one), str(tmp_path)]) == 1
 
 

@@ -130,9 +130,38 @@ def test_misses_and_false_finds_are_said_on_top(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     write_report(path, summarise(rows), rows, labels=labels)
     text = " ".join(parse(path.read_text(encoding="utf-8")).shown)
-    assert "Missed altogether: lesion in 1 of 1 cases" in text
-    assert "Found without being there: lesion in 1 of 2 cases" in text
+    assert "No hit, not one pixel right: lesion in 1 of 1 cases" in text
+    assert "Predicted without being there: lesion in 1 of 2 cases" in text
     assert "nan" not in text
+
+
+def test_where_all_draws_agree_no_interval_is_shown(tmp_path: Path) -> None:
+    labels = Labels("binary", ("background", "cell"))
+    rows = [
+        row for name in "abc" for row in case_rows(name, {"cell": Counts(7, 2, 1, 90)})
+    ]
+    summary = summarise(rows)
+    path = tmp_path / "report.html"
+    write_report(path, summary, rows, labels=labels)
+    html = path.read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", " ".join(parse(html).shown))
+    dice = summary.foreground.dice
+    assert dice.draws_agree
+    assert f"{dice.value:.3f}" in text
+    assert f"{dice.low:.3f}–{dice.high:.3f}" not in text
+
+
+def test_the_rarest_class_and_a_single_answer_are_warned_of(tmp_path: Path) -> None:
+    cases = [
+        ClassifiedCase(f"case{number}", None, int(number < 9), (0.9, 0.1))
+        for number in range(90)
+    ]
+    summary = summarise_classified(cases, class_names=("benign", "malignant"))
+    path = tmp_path / "report.html"
+    write_classification_report(path, summary, cases)
+    text = re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
+    assert "rest on 9 patients of malignant" in text
+    assert "All 90 cases were taken for benign." in text
 
 
 def test_lowest_middle_and_highest_are_shown_in_this_order(tmp_path: Path) -> None:

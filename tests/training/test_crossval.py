@@ -63,6 +63,24 @@ def test_each_case_is_measured_once_by_the_fold_that_held_it_out(crossed: Path) 
     assert sorted(measured) == [f"train{number}" for number in range(6)]
 
 
+def assert_named_files(shown: str, out: Path) -> None:
+    """Every file that a command says it wrote is there."""
+    told = shown.partition("Written to")[2].partition(": ")[2].splitlines()[0]
+    named = told.split(", ")
+    assert named == ["cases.csv", "summary.json", "report.html"]
+    assert all((out / name).is_file() for name in named)
+
+
+def test_what_is_told_is_there(
+    crossed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = crossed.parents[1] / "data"
+    assert main(words(data, crossed.parent)) == 0  # finished: only told again
+    shown = capsys.readouterr().out
+    assert_named_files(shown, crossed)
+    assert "6 test cases are in no fold: segx test" in " ".join(shown.split())
+
+
 def test_the_headline_follows_from_the_table(crossed: Path) -> None:
     summary = json.loads((crossed / "summary.json").read_text())
     cases = pd.read_csv(crossed / "cases.csv")
@@ -96,6 +114,10 @@ def test_cases_set_apart_are_measured_by_all_folds(
 ) -> None:
     copy = shutil.copytree(crossed, tmp_path / "a")
     assert main(["test", str(copy)]) == 0
+    assert_named_files(capsys.readouterr().out, copy / "test")
+    told = json.loads((copy / "test" / "summary.json").read_text())["provenance"]
+    assert told["notes"] == ["2 folds, 6 test cases in none of them"]
+    assert told["splits"] == []
     measured = [row["case"] for row in rows(copy / "test" / "cases.csv")]
     assert measured == [f"test{number}" for number in range(6)]
     assert main(["test", str(copy), "--split", "val"]) == 2
@@ -195,6 +217,7 @@ def test_classification_is_cross_validated_too(tmp_path: Path) -> None:
     folder = tmp_path / "runs" / "a"
     assert len(rows(folder / "cases.csv")) == 16
     assert json.loads((folder / "summary.json").read_text())["n_cases"] == 16
+    assert (folder / "report.html").is_file()
     assert not (folder / "cleaning.json").exists()
 
 

@@ -4,15 +4,25 @@ from segx.evaluation import bootstrap
 from segx.evaluation.cases import SizeUnit
 from segx.pages import Estimate
 
-__all__ = ["MOST_ROWS", "in_words", "shown"]
+__all__ = ["MOST_ROWS", "NO_INTERVAL", "in_words", "shown"]
 
 MOST_ROWS = 2000
 """Rows of the table of cases; the page stays small, and cases.csv holds them all."""
 
+NO_INTERVAL = " (none where all draws of them agree)"
+"""For captions of tables that show intervals."""
+
 
 def shown(found: bootstrap.Estimate | None) -> Estimate | None:
-    """A mean with its interval; None where it was not measured."""
-    return None if found is None else Estimate(found.value, found.low, found.high)
+    """A mean with its interval; None where it was not measured.
+
+    Where all draws agree there is no interval to show.
+    """
+    if found is None:
+        return None
+    if found.draws_agree:
+        return Estimate(found.value)
+    return Estimate(found.value, found.low, found.high)
 
 
 def in_words(unit: SizeUnit) -> str:

@@ -15,7 +15,7 @@ from segx.evaluation.classification import (
     ClassificationSummary,
     ClassifiedCase,
 )
-from segx.evaluation.report.cells import MOST_ROWS, shown
+from segx.evaluation.report.cells import MOST_ROWS, NO_INTERVAL, shown
 from segx.evaluation.report.origin import (
     few_patients,
     foot,
@@ -120,7 +120,10 @@ def report_on_classes(
 
 def _notices(summary: ClassificationSummary) -> list[Notice]:
     absent = [item.name for item in summary.classes if not item.n]
-    notices = few_patients(summary.n_patients)
+    notices = few_patients(summary.n_rarest, of=summary.rarest.name)
+    if summary.only_predicted is not None:
+        text = f"All {summary.n_cases} cases were taken for {summary.only_predicted}."
+        notices.insert(0, Notice("warning", text))
     if absent:
         text = f"No case is of {', '.join(absent)}: what is said of them says little."
         notices.append(Notice("warning", text))
@@ -144,8 +147,8 @@ def _per_class(summary: ClassificationSummary) -> list[Block]:
     scores = summary.scores
     table = Table(
         f"Each class against the rest, n = {summary.n_cases} cases, with the 95 % "
-        "interval over patients; n: cases that truly are of the class. Of Brier and "
-        "ECE less is better.",
+        f"interval over patients{NO_INTERVAL}; n: cases that truly are of the class. "
+        "Of Brier and ECE less is better.",
         [
             Column("class", is_text=True),
             Column("n"),
@@ -167,9 +170,9 @@ def _per_class(summary: ClassificationSummary) -> list[Block]:
 
 
 def _thresholds(summary: ClassificationSummary) -> list[Table]:
-    points = [(item.name, item.at_threshold) for item in summary.classes]
     if summary.thresholds_from is None:
         return []
+    points = [(item.name, item.at_threshold) for item in summary.classes]
     return [
         Table(
             f"At thresholds that were chosen on {summary.thresholds_from} cases, "
@@ -221,10 +224,11 @@ def _roc_chart(
         is_unit_square=True,
     )
     area = item.auroc
+    span = f", 95 % interval {area.low:.3f} to {area.high:.3f}"
     return Chart(
         svg,
         f"{item.name} against the rest: n = {item.n} of {len(told)} cases. AUROC "
-        f"{area.value:.3f}, 95 % interval {area.low:.3f} to {area.high:.3f}; the band "
+        f"{area.value:.3f}{'' if area.draws_agree else span}; the band "
         "is the 95 % interval of the sensitivity, patients drawn anew.",
     )
 

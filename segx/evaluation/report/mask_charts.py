@@ -13,6 +13,7 @@ from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
 from segx.pages.charts import MOST_GROUPS, Strip, dots, strip_legend, strips
 from segx.pages.reliability import reliability
+from segx.pages.render import spaced
 
 __all__ = ["calibration", "distribution", "size_chart"]
 
@@ -91,13 +92,13 @@ def size_chart(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
 
 
 def calibration(summary: Summary) -> list[Block]:
-    """Probability against frequency, where known; the worst classes first."""
+    """Probability against frequency, where known; of many classes the worst."""
     known = [
         (item.name, item.reliability)
         for item in summary.classes
         if item.reliability is not None
     ]
-    known.sort(key=lambda item: -item[1].ece)
+    worst = sorted(known, key=lambda item: -item[1].ece)[:_MOST_CHARTS]
     charts = [
         Chart(
             reliability(
@@ -108,11 +109,13 @@ def calibration(summary: Summary) -> list[Block]:
                 has_intervals=False,
             ),
             f"{name}: share of the pixels that are of the class by predicted "
-            f"probability, n = {sum(bins.n):,} pixels in 15 bins; expected "
-            f"calibration error {bins.ece:.3f}. Above the diagonal the model is too "
-            "cautious, below it too sure. Pixels of a case go together: no interval.",
+            f"probability, n = {spaced(f'{sum(bins.n):,}')} pixels in 15 bins; "
+            f"expected calibration error {bins.ece:.3f}. Above the diagonal the "
+            "model is too cautious, below it too sure. Pixels of a case go together: "
+            "no interval.",
         )
-        for name, bins in known[:_MOST_CHARTS]
+        for name, bins in known
+        if (name, bins) in worst
     ]
     return [Charts(charts)] if charts else []
 

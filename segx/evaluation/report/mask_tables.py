@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from segx.evaluation.cases import CaseRow
-from segx.evaluation.report.cells import MOST_ROWS, in_words, shown
+from segx.evaluation.report.cells import MOST_ROWS, NO_INTERVAL, in_words, shown
 from segx.evaluation.summary import POLICY, Summary
 from segx.pages import Block, Cell, Column, Matrix, Table, Text
 
@@ -24,14 +24,14 @@ def per_class(summary: Summary) -> list[Block]:
     means = ("dice", "iou", "sensitivity", "precision")
     overlap = Table(
         f"Overlap of each class, n = {summary.n_cases} cases: mean over those "
-        "where it is defined, from 0 to 1, with the 95 % interval over patients. "
-        "defined: cases with a Dice; empty: cases without the class in the truth; "
-        "false +: those of them where it was predicted; missed: cases with the class "
-        "and not one pixel of it found.",
+        "where it is defined, from 0 to 1, with the 95 % interval over patients"
+        f"{NO_INTERVAL}. n: cases with a Dice; empty: cases without the class in the "
+        "truth; false+: those of them where it was predicted; no hit: cases with the "
+        "class and not one pixel of it right.",
         [
             Column("class", is_text=True),
             *(Column(name) for name in ("Dice", "IoU", "sensitivity", "precision")),
-            *(Column(name) for name in ("defined", "empty", "false +", "missed")),
+            *(Column(name) for name in ("n", "empty", "false+", "no hit")),
         ],
         [
             [
@@ -88,15 +88,15 @@ def _surfaces(summary: Summary) -> list[Block]:
 
 def _presence(summary: Summary) -> Table:
     return Table(
-        f"What Dice can't say, n = {summary.n_cases} cases. presence: share of the "
-        "cases with the class where any of it was predicted (sensitivity), and of "
-        "those without it where none was (specificity); volume error: (predicted − "
-        "true) / true; pooled Dice: of the pixels of all cases together.",
+        f"What Dice can't say, n = {summary.n_cases} cases. predicted: share of the "
+        "cases with the class where any of it was predicted, right or wrong; absent: "
+        "share of those without it where none was; volume: (predicted − true) / true; "
+        "pooled Dice: of the pixels of all cases together.",
         [
             Column("class", is_text=True),
-            Column("presence, sensitivity"),
-            Column("presence, specificity"),
-            Column("volume error"),
+            Column("predicted"),
+            Column("absent"),
+            Column("volume"),
             Column("pooled Dice"),
         ],
         [

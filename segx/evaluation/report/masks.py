@@ -96,7 +96,7 @@ def report_on_masks(
 
 
 def _notices(summary: Summary) -> list[Block]:
-    """What a mean hides: few patients, misses, and what was found where nothing is."""
+    """What a mean hides: few patients, no hit, and predictions where nothing is."""
     missed = [
         f"{item.name} in {item.n_missed} of {summary.n_cases - item.n_empty_truth}"
         for item in summary.classes
@@ -109,10 +109,11 @@ def _notices(summary: Summary) -> list[Block]:
     ]
     notices: list[Block] = [*few_patients(summary.n_patients)]
     if missed:
-        text = f"Missed altogether: {', '.join(missed)} cases that have it. Dice is 0."
+        of = f"{', '.join(missed)} cases that have it"
+        text = f"No hit, not one pixel right: {of}. Dice is 0."
         notices.append(Notice("warning", text))
     if made_up:
-        text = f"Found without being there: {', '.join(made_up)} cases. Dice is 0."
+        text = f"Predicted without being there: {', '.join(made_up)} cases. Dice is 0."
         notices.append(Notice("warning", text))
     return notices
 
@@ -130,7 +131,7 @@ def _headline(summary: Summary) -> Headline:
         numbers.append(("NSD", shown(foreground.nsd), within))
     missed = sum(item.n_missed for item in summary.classes)
     real = sum(summary.n_cases - item.n_empty_truth for item in summary.classes)
-    counted = ("Missed", missed, f"of {real} objects: class and case")
+    counted = ("No hit", missed, f"of {real} pairs of class and case")
     return Headline([*numbers, counted])
 
 

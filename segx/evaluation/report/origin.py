@@ -38,13 +38,19 @@ def lead(source: Provenance | None, patients: Iterable[str | None]) -> str:
     )
 
 
-def few_patients(n_patients: int) -> list[Notice]:
-    """A warning where intervals are too narrow to be taken at their word."""
+def few_patients(n_patients: int, *, of: str = "") -> list[Notice]:
+    """A warning where intervals are too narrow to be taken at their word.
+
+    Args:
+        n_patients: What the widest of them rest on.
+        of: The class of these patients, where there are others.
+    """
     if n_patients >= FEW_PATIENTS:
         return []
+    patients = f"{n_patients} patients of {of}" if of else f"{n_patients} patients"
     text = (
-        f"The intervals rest on {n_patients} patients: under {FEW_PATIENTS} they are "
-        "too narrow to be taken at their word. Measure more before you decide."
+        f"The intervals rest on {patients}: under {FEW_PATIENTS} they are too narrow "
+        "to be taken at their word. Measure more before you decide."
     )
     return [Notice("warning", text)]
 
