@@ -165,7 +165,7 @@ def _common_values(
                 mask.path,
                 "is compressed as JPEG, which changes values at edges",
                 expected="a format that keeps every value",
-                fix="Export it again, as PNG: ids may be wrong though they are known.",
+                fix="Export it again, as PNG: pixels at edges may be of another class.",
             )
     _find_stray(masks, usual, found)
     return usual

@@ -153,9 +153,11 @@ def percent(share: float) -> str:
     """A share for people.
 
     Examples:
-        >>> percent(0.1234), percent(0.000567), percent(1.0)
-        ('12 %', '0.057 %', '100 %')
+        >>> percent(0.1234), percent(0.000567), percent(1e-8)
+        ('12 %', '0.057 %', '<0.0001 %')
     """
+    if 0 < share < 1e-6:
+        return "<0.0001 %"
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
