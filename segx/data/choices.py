@@ -223,10 +223,9 @@ def _splits(found: Fingerprint) -> list[Advice]:
         usual: float = DataConfig.model_fields["validation_split"].default
         share = round(min(0.25, max(usual, _VALIDATED / count)), 2)
         few = share * count < _VALIDATED - 1
-        reason = f"share of {'only ' if few else ''}{count} cases"
+        reason = f"share of {'only ' if few else ''}{count} cases; {patients}"
         if share > usual:
-            reason += f", above the usual {usual:g}: few choose the checkpoint"
-        reason += f"; {patients}"
+            reason += f"; above the usual {usual:g}, for fewer hardly choose well"
         advice.append(Advice("data.validation_split", share, reason))
     if not found.cases["test"]:
         enough = count >= _FEWEST_TO_TEST
