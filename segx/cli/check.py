@@ -138,8 +138,7 @@ def _check(config: FitConfig, *, task: "Task", quiet: bool) -> "CheckedData":
 def _summary(found: "Overview", checked: "CheckedData") -> Table:
     """One table for the whole, one row a class."""
     table = Table(title=str(found.root), show_header=False)
-    counts = (f"{count} {name}" for name, count in found.counts.items())
-    table.add_row("cases", ", ".join(counts) or "none")
+    table.add_row("cases", _cases(found, checked))
     if found.sizes:
         table.add_row("size", _sizes(found))
         table.add_row("channels", f"{found.channels}, {found.dtype}")
@@ -150,11 +149,34 @@ def _summary(found: "Overview", checked: "CheckedData") -> Table:
         table.add_row("mask values", ", ".join(pairs))
     for name in found.class_names:
         shares = (
-            f"{classes[name]:.2%} {split}"
+            f"{_percent(classes[name])} {split}"
             for split, classes in found.class_shares.items()
         )
         table.add_row(f"class {name}", ", ".join(shares))
     return table
+
+
+def _cases(found: "Overview", checked: "CheckedData") -> str:
+    """How many cases each split has, and whether it was given or drawn."""
+    given = {case.split for case in checked.layout.cases}
+    source = " from train" if "train" in given else ""
+    counts = []
+    for split, count in found.counts.items():
+        is_drawn = split != "train" and split not in given
+        counts.append(f"{count} {split}" + (f" (drawn{source})" if is_drawn else ""))
+    return ", ".join(counts) or "none"
+
+
+def _percent(share: float) -> str:
+    """A share in per cent, so that what is rare is not said to be absent.
+
+    Examples:
+        >>> _percent(0.1234), _percent(0.00002), _percent(0)
+        ('12.34 %', '<0.01 %', '0 %')
+    """
+    if 0 < share < 1e-4:
+        return "<0.01 %"
+    return f"{share:.2%}".replace("%", " %") if share else "0 %"
 
 
 def _sizes(found: "Overview") -> str:

@@ -16,6 +16,7 @@ from segx.environment import (
     read_extras,
     read_packages,
 )
+from segx.extras import install_extra
 
 __all__ = ["run"]
 
@@ -96,8 +97,7 @@ def _show_packages(problems: dict[str, str]) -> list[Package]:
 def _show_extras() -> None:
     table = _table("extras")
     for extra in read_extras():
-        missing = extra.missing
-        state = install_command(missing) if missing else "installed"
+        state = install_extra(extra.name) if extra.missing else "installed"
         table.add_row(extra.name, Text(state))
     if table.row_count:
         console.print(table)

@@ -19,13 +19,15 @@ from segx.data.mask_values import (
     explain_values,
     is_blurred,
 )
+from segx.scans.lossy import is_lossy
 
 __all__ = ["Common", "find_common"]
 
 _TRIED_VALUES = 64
 """Most values that a set of masks is tried to be explained by."""
 
-_JPEG = b"\xff\xd8\xff"
+_STRAY = 1e-4
+"""Share of a mask's pixels below which a class that no other mask holds is doubted."""
 
 _OTHER_VALUES = (
     "Store the ids that the others hold; if these are further classes, name all of "
@@ -123,10 +125,11 @@ def _common_type(
 
 @dataclass(frozen=True)
 class _Mask:
-    """A mask and the number of pixels of each value that it stores."""
+    """A mask, its pixels of each value, and whether JPEG may have made some up."""
 
     path: Path
     counts: Mapping[int, int]
+    is_lossy: bool
 
     @property
     def values(self) -> frozenset[int]:
@@ -138,26 +141,48 @@ def _common_values(
 ) -> MaskValues | None:
     """What the values of all masks mean, or of all but the odd ones."""
     masks = [
-        _Mask(path, counts)
+        _Mask(path, counts, is_lossy(path))
         for item in facts
         for path, counts in zip(item.case.masks, item.values, strict=True)
         if counts is not None
     ]
     if not masks:
         return None
-    try:
-        return explain_values(_pooled(masks), data, planes=layout.plane_names)
-    except UnclearValuesError as error:
-        reason = error
-    usual = _usual(masks, data, layout.plane_names)
-    if usual is not None:
-        known = frozenset(usual.ids)
-        for mask in masks:
-            if not mask.values <= known:
-                _odd(mask, known, data, found)
-        return usual
+    # Values that JPEG made up may pass for ids: masks without it are asked first.
+    exact = [mask for mask in masks if not mask.is_lossy]
+    planes = layout.plane_names
+    usual = _usual(exact, data, planes) or _usual(masks, data, planes)
+    if usual is None:
+        _find_unclear(masks, layout, data, found)
+        return None
+    known = frozenset(usual.ids)
+    for mask in masks:
+        if not mask.values <= known:
+            _odd(mask, known, data, found)
+        elif mask.is_lossy:
+            found.add(
+                Code.LOSSY_FORMAT,
+                mask.path,
+                "is compressed as JPEG, which changes values at edges",
+                expected="a format that keeps every value",
+                fix="Export it again, as PNG: pixels at edges may be of another class.",
+            )
+    _find_stray(masks, usual, found)
+    return usual
+
+
+def _find_unclear(
+    masks: Sequence[_Mask], layout: Layout, data: DataConfig, found: Findings
+) -> None:
+    """Write down why the values of most masks can't be told what they mean."""
     blurred = [mask for mask in masks if is_blurred(mask.counts)]
-    if 2 * len(blurred) < len(masks):
+    if 2 * len(blurred) >= len(masks):
+        for mask in blurred:
+            _odd(mask, frozenset({0}), data, found)
+        return
+    try:
+        explain_values(_pooled(masks), data, planes=layout.plane_names)
+    except UnclearValuesError as reason:
         found.add(
             Code.MASK_VALUES,
             layout.root,
@@ -165,23 +190,45 @@ def _common_values(
             expected="ids 0, 1, 2 … without a gap, or 0 and one other value",
             fix=reason.fix,
         )
-        return None
-    for mask in blurred:
-        _odd(mask, frozenset({0}), data, found)
-    return None
+
+
+def _find_stray(masks: Sequence[_Mask], usual: MaskValues, found: Findings) -> None:
+    """Write down classes that a few pixels of one mask hold, and no other mask."""
+    if len(masks) < 2:
+        return
+    files = Counter(value for mask in masks for value in mask.counts)
+    for mask in masks:
+        fewest = _STRAY * sum(mask.counts.values())
+        stray = [
+            value
+            for value, pixels in sorted(mask.counts.items())
+            if value in usual.ids and files[value] == 1 and pixels < fewest
+        ]
+        if stray:
+            found.add(
+                Code.STRAY_CLASS,
+                mask.path,
+                f"alone holds {_listed(stray, mask.counts)}",
+                expected=f"classes that other masks hold too, or {_STRAY:.2%} of one",
+                fix="Compression noise, or a slip of the brush? Store the id that is "
+                "meant; if it is a class, all is well.",
+            )
 
 
 def _usual(
     masks: Sequence[_Mask], data: DataConfig, planes: tuple[str, ...] | None
 ) -> MaskValues | None:
-    """What the values of most masks mean, if those of at least half can be told.
+    """What the values of all masks mean or else, if that can be told, of at least half.
 
     The values that most files hold are tried first; those that explain most files win.
     Rare classes follow: values of sharp masks that have a meaning beside these.
     """
     pooled = _pooled(masks)
+    best = _explained(frozenset(pooled), pooled, data, planes)
+    if best is not None:
+        return best
     order = sorted(pooled, key=lambda v: (-pooled[v].files, -pooled[v].pixels))
-    best, most = None, (len(masks) - 1) / 2
+    most = (len(masks) - 1) / 2
     for count in range(1, min(len(order), _TRIED_VALUES) + 1):
         tried = frozenset(order[:count])
         inside = sum(mask.values <= tried for mask in masks)
@@ -192,7 +239,8 @@ def _usual(
         return None
     for mask in sorted(masks, key=lambda mask: max(mask.values)):
         more = mask.values | best.ids.keys() & pooled.keys()
-        if not (more <= best.ids.keys() or is_blurred(mask.counts)):
+        is_doubtful = mask.is_lossy or is_blurred(mask.counts)
+        if not (more <= best.ids.keys() or is_doubtful):
             best = _explained(more, pooled, data, planes) or best
     return best
 
@@ -232,7 +280,7 @@ def _odd(mask: _Mask, known: frozenset[int], data: DataConfig, found: Findings) 
     strange = sorted(mask.values - known)
     seen = f"holds {_listed(strange, mask.counts)}"
     expected = f"{allowed}, as the other masks"
-    if _is_jpeg(mask.path):
+    if mask.is_lossy:
         code, fix = (
             Code.LOSSY_MASK,
             "JPEG changes values at edges: export the mask again, as PNG.",
@@ -261,11 +309,3 @@ def _listed(values: Sequence[int], counts: Mapping[int, int]) -> str:
     shown = [f"{value} ({counts[value]} px)" for value in values[:5]]
     more = len(values) - len(shown)
     return ", ".join(shown) + (f" and {more} more up to {values[-1]}" if more else "")
-
-
-def _is_jpeg(path: Path) -> bool:
-    """Whether a file is a JPEG, whatever its name says."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return file.read(len(_JPEG)) == _JPEG

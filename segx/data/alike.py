@@ -24,6 +24,7 @@ are 18 apart, the nearest sections of one electron microscopy stack 58, the near
 
 _THUMBNAIL = 64
 _FREQUENCIES = 16
+_BITS = _FREQUENCIES**2 - 1
 _BLOCK = 1024
 
 
@@ -40,6 +41,11 @@ class LookAlike:
     first: str
     second: str
     bits: int
+
+    @property
+    def likeness(self) -> float:
+        """Share of the bits that are the same; half of them are by chance."""
+        return 1 - self.bits / _BITS
 
 
 def signature(plane: NDArray[Any]) -> Signature | None:

@@ -123,10 +123,11 @@ def find_imbalance(
     least = LEAST_PIXELS if of_pixels else LEAST_CASES * max(train.values(), default=0)
     for name, share in train.items():
         if 0 < share < least:
+            told = f"{share:.3%}" if share >= 1e-5 else "<0.001%"
             found.add(
                 Code.IMBALANCE,
                 layout.root,
-                f"has {share:.3%} of its training {'pixels' if of_pixels else 'cases'} "
+                f"has {told} of its training {'pixels' if of_pixels else 'cases'} "
                 f"in the class {name}",
                 expected=f"at least {least:.1%}",
                 fix="Keep data.foreground_share high, crop closer, or take a loss that "

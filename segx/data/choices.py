@@ -1,6 +1,6 @@
 """The data section of a config, chosen from a fingerprint, with the reasons."""
 
-from segx.config import Advice
+from segx.config import Advice, DataConfig
 from segx.data.fingerprint import Fingerprint
 from segx.data.modality import Guess, guess_modality, is_upright
 from segx.data.planes import SMALL_PLANE_PX, scaled
@@ -26,7 +26,7 @@ _CLASSIFIED = 224
 _STRETCH = 1.25
 _COLOURLESS = 0.005
 _FEWEST_TO_TEST = 50
-_VALIDATED = 10
+_VALIDATED = 8
 """Fewer validation cases hardly choose a checkpoint."""
 
 _ANISOTROPIC = 1.5
@@ -153,9 +153,11 @@ def percent(share: float) -> str:
     """A share for people.
 
     Examples:
-        >>> percent(0.1234), percent(0.000567), percent(1.0)
-        ('12 %', '0.057 %', '100 %')
+        >>> percent(0.1234), percent(0.000567), percent(1e-8)
+        ('12 %', '0.057 %', '<0.0001 %')
     """
+    if 0 < share < 1e-6:
+        return "<0.0001 %"
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
@@ -218,9 +220,12 @@ def _splits(found: Fingerprint) -> list[Advice]:
         else "unsure if some are of one patient: then say data.patient_pattern"
     )
     if not found.cases["val"]:
-        share = round(min(0.25, max(0.1, _VALIDATED / count)), 2)
+        usual: float = DataConfig.model_fields["validation_split"].default
+        share = round(min(0.25, max(usual, _VALIDATED / count)), 2)
         few = share * count < _VALIDATED - 1
         reason = f"share of {'only ' if few else ''}{count} cases; {patients}"
+        if share > usual:
+            reason += f"; above the usual {usual:g}, for fewer hardly choose well"
         advice.append(Advice("data.validation_split", share, reason))
     if not found.cases["test"]:
         enough = count >= _FEWEST_TO_TEST

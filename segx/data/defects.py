@@ -88,6 +88,8 @@ class Code(Enum):
     MASK_VALUES = "mask-values", Severity.ERROR, "Masks with other values"
     BLURRED_MASK = "blurred-mask", Severity.ERROR, "Masks with blurred edges"
     LOSSY_MASK = "lossy-mask", Severity.ERROR, "Masks that JPEG has changed"
+    LOSSY_FORMAT = "lossy-format", Severity.WARNING, "Masks that JPEG may have changed"
+    STRAY_CLASS = "stray-class", Severity.WARNING, "Classes in a few pixels of one mask"
     EMPTY_MASK = "empty-mask", Severity.WARNING, "Masks without foreground"
     FULL_MASK = "full-mask", Severity.WARNING, "Masks of foreground alone"
     NO_INTENSITY_RANGE = (

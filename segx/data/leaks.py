@@ -108,7 +108,7 @@ def find_similar(
         found.add(
             code,
             cases[name].image,
-            f"looks like {cases[other].image}: {pair.bits} of 255 bits differ",
+            f"looks like {cases[other].image}: {100 * pair.likeness:.0f} % alike",
             expected="pictures of different things",
             fix="If both show the same, keep them in one split, as a patient column "
             "does, or keep one of them.",

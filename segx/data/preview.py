@@ -109,7 +109,7 @@ def _findings(findings: Sequence[Finding], root: Path) -> list[Block]:
     rows = [
         [
             item.code.title,
-            str(_within(item.file, root)),
+            _within(item.file, root),
             *(_short(text, root) for text in (item.found, item.expected, item.fix)),
         ]
         for item in listed
@@ -211,9 +211,11 @@ def _share(shares: Mapping[str, float], name: str) -> Share | None:
     return Share(shares[name]) if name in shares else None
 
 
-def _within(file: Path, root: Path) -> Path:
-    """A file as it is called within the data set."""
-    return file.relative_to(root) if file.is_relative_to(root) else file
+def _within(file: Path, root: Path) -> str:
+    """A file as it is called within the data set; what concerns the set names none."""
+    if file == root:
+        return "the set"
+    return str(file.relative_to(root) if file.is_relative_to(root) else file)
 
 
 def _short(text: str, root: Path) -> str:

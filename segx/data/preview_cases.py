@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from segx.data.case import Case, classes_of, is_labelled
 from segx.data.check import CheckedData
+from segx.data.choices import percent
 from segx.data.defects import Finding
 from segx.data.overview import Overview
 from segx.data.reader import CaseReader
@@ -121,7 +122,7 @@ class _Artist:
         shares = self._found.case_shares.get(case.id)
         if shares is not None and self.labels is not None:
             details += [
-                f"{name}: {shares[name]:.2%}" for name in self.labels.foreground
+                f"{name}: {percent(shares[name])}" for name in self.labels.foreground
             ]
         if is_labelled(case) and self._names:
             named = [self._names[index] for index in classes_of(case)]

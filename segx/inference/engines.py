@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from segx.errors import ConfigError, SegxError
+from segx.extras import install_extra
 from segx.inference.exported import ExportedModel, exported_place
 from segx.inference.quantise import quantised_place, read_passport
 from segx.inference.runtimes import Precision, Runtime
@@ -129,7 +130,7 @@ class Choices:
         raise ConfigError(
             f"There is no {asked} for this model on {self.device}. There is: "
             f"{', '.join(map(str, self.options)) or 'nothing'}.{hint} More engines "
-            "come with pip install 'segx[openvino]' or 'segx[onnx]'."
+            f"come with {install_extra('openvino', 'onnx')}."
         )
 
 

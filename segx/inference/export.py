@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from segx import __version__
 from segx.atomic import replacing, sha256, write_digest
 from segx.errors import MissingExtraError, ModelError
+from segx.extras import install_extra
 from segx.inference.exported import Passport
 from segx.inference.runtimes.eager import TorchRuntime
 from segx.inference.runtimes.onnx import OnnxRuntime
@@ -279,6 +280,6 @@ def _onnx() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "Exporting needs a package that is not installed. Install it: "
-            "pip install 'segx[onnx]'"
+            f"{install_extra('onnx')}"
         ) from error
     return onnx

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segx.atomic import replacing, verify_digest, write_digest
 from segx.errors import ArtifactError, MissingExtraError, ModelError
+from segx.extras import install_extra
 from segx.inference.exported import Passport, exported_place
 from segx.inference.runtimes.openvino import openvino_core, read_model
 
@@ -109,6 +110,6 @@ def _nncf() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "Quantising needs a package that is not installed. Install it: "
-            "pip install 'segx[openvino]'"
+            f"{install_extra('openvino')}"
         ) from error
     return nncf

@@ -120,6 +120,8 @@ def _percent(value: float) -> str:
     if math.isnan(value):
         return _NO_NUMBER
     percent = 100 * value
+    if 0 < percent < 1e-4:
+        return "<0.0001 %"
     return f"{percent:.1f} %" if percent >= 1 or not value else f"{percent:.2g} %"
 
 

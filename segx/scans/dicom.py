@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import MissingExtraError, ScanError
+from segx.extras import install_extra
 from segx.geometry import Region
 from segx.scans.damage import reading
 from segx.scans.scan import Scan
@@ -181,5 +182,5 @@ def _require_pydicom() -> None:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "Reading DICOM needs pydicom, which is not installed. "
-            "Install it: pip install 'segx[dicom]'"
+            f"Install it: {install_extra('dicom')}"
         ) from error

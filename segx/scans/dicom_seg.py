@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from segx.atomic import replacing
 from segx.errors import MissingExtraError, ScanError
+from segx.extras import install_extra
 from segx.labels import Labels
 from segx.scans.dicom import DicomScan
 from segx.scans.scan import Scan
@@ -248,5 +249,5 @@ def _require_highdicom() -> None:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "Writing DICOM segmentations needs highdicom, which is not installed. "
-            "Install it: pip install 'segx[dicom]'"
+            f"Install it: {install_extra('dicom')}"
         ) from error

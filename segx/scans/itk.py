@@ -4,6 +4,7 @@ from pathlib import Path
 from types import ModuleType
 
 from segx.errors import MissingExtraError
+from segx.extras import install_extra
 from segx.scans.suffix import split_suffix
 
 __all__ = ["image_io", "simpleitk"]
@@ -29,7 +30,7 @@ def simpleitk(path: Path) -> ModuleType:
     except ImportError as error:
         raise MissingExtraError(
             f"{path} is a volume, which needs a package that is not installed. Install "
-            "it: pip install 'segx[volumes]'"
+            f"it: {install_extra('volumes')}"
         ) from error
     sitk: ModuleType = SimpleITK
     sitk.ProcessObject.SetGlobalWarningDisplay(False)

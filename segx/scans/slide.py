@@ -14,6 +14,7 @@ from PIL import Image
 from tifffile import TiffFile, TiffPage
 
 from segx.errors import MissingExtraError, ScanError
+from segx.extras import install_extra
 from segx.geometry import Extent, Region
 from segx.scans.damage import reading
 from segx.scans.raster import MOST_PIXELS
@@ -197,7 +198,7 @@ def _library_for(path: Path) -> _Library:
 
 def _tiffslide(path: Path) -> _Library:
     """The library that reads some formats where OpenSlide is missing."""
-    install = "pip install 'segx[wsi]'"
+    install = install_extra("wsi")
     if path.suffix.lower() not in _TIFFSLIDE_SUFFIXES:
         raise MissingExtraError(
             f"{path} is read by OpenSlide, which is not installed: {install}"

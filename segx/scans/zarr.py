@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import MissingExtraError, ScanError
+from segx.extras import install_extra
 from segx.geometry import Extent, Region, Space
 from segx.scans.damage import reading
 from segx.scans.ome_zarr import Axis, read_multiscale
@@ -104,7 +105,7 @@ def require_zarr(path: Path) -> None:
     except ImportError as error:
         raise MissingExtraError(
             f"{path} is a Zarr folder, and zarr is not installed: "
-            "pip install 'segx[zarr]'"
+            f"{install_extra('zarr')}"
         ) from error
 
 

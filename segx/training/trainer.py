@@ -16,6 +16,7 @@ from segx.config import Choice, FitConfig, typed_options
 from segx.data.datamodule import SegxDataModule
 from segx.environment import choose_precision
 from segx.errors import ConfigError, MissingExtraError
+from segx.extras import install_extra
 from segx.training.budget import BudgetPlanner
 from segx.training.callbacks import LastStep, Overlays, Progress, Speed
 from segx.training.checkpointing import AtomicCheckpoints, BestCheckpoint
@@ -117,7 +118,7 @@ def check_loggers(config: FitConfig) -> None:
     if config.training.logger == "tensorboard" and not find_spec("tensorboard"):
         raise MissingExtraError(
             "training.logger tensorboard needs a package that is not installed. "
-            "Install it: pip install 'segx[tensorboard]'"
+            f"Install it: {install_extra('tensorboard')}"
         )
 
 

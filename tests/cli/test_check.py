@@ -1,6 +1,7 @@
 """segx check as it is typed: exit codes, what is printed, what programs read."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from segx.cli.main import main
 from segx.data.defects import Code
 from tests.data.clean import clean
 from tests.data.defective import FAULTS
-from tests.data.sets import write_classes
+from tests.data.sets import disc, save, write_classes, write_pairs
 from tests.phantoms import write_manifest
 
 
@@ -36,6 +37,28 @@ def test_a_clean_set_is_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "No errors, no warnings." in shown.out
     assert "8 train, 4 val, 4 test" in shown.out
     assert "warning" not in shown.err
+
+
+def test_drawn_cases_are_said_to_be_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    built = clean(tmp_path, "splits")
+    shutil.rmtree(tmp_path / "val")
+    assert main(["check", str(built.root), "-q"]) == 0
+    assert "1 val (drawn from train), 4 test" in capsys.readouterr().out
+
+
+def test_what_is_rare_is_not_said_to_be_absent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_pairs(tmp_path, rows=320, cols=320)
+    for mask in (tmp_path / "masks").iterdir():
+        ids = disc(320, 320)
+        ids[0, :3] = 2
+        save(mask, ids)
+    main(["check", str(tmp_path), "-q"])
+    shown = capsys.readouterr().out
+    assert "<0.01 % train, <0.01 % val" in shown
 
 
 def test_warnings_alone_are_0(

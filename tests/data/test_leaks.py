@@ -89,7 +89,7 @@ def test_a_look_alike_names_its_nearest_and_identical_files_are_no_news() -> Non
         (Code.SIMILAR_IMAGES, "d"),
         (Code.SIMILAR_LEAK, "c"),
     }
-    assert told[Code.SIMILAR_LEAK, "c"].startswith("looks like b.png: 2 of")
+    assert told[Code.SIMILAR_LEAK, "c"].startswith("looks like b.png: 99 % alike")
     of_one = [replace(i, case=replace(i.case, patient="p")) for i in items]
     found = Findings()
     find_similar(of_one, places, [], found)

@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from segx.config import DataConfig
 from segx.data.check import CheckedData, check_data
-from segx.data.defects import Code
+from segx.data.defects import Code, Finding
 from segx.data.overview import Overview, overview
 from segx.data.preview import write_preview
 from tests.data.clean import LAYOUTS, Built, LayoutName, clean
@@ -75,6 +76,14 @@ def test_every_finding_is_on_the_page_of_a_broken_set(tmp_path: Path) -> None:
         assert re.sub(r"\s+", " ", told) in text
         assert item.code.title in text
     assert addresses(page.read_text(encoding="utf-8")) == []
+
+
+def test_what_concerns_the_whole_set_names_no_file(tmp_path: Path) -> None:
+    found, checked = look(clean(tmp_path / "set", "folders"))
+    whole = Finding(Code.IMBALANCE, found.root, "is uneven", "balance", "Add cases.")
+    page = tmp_path / "preview.html"
+    write_preview(page, replace(found, findings=(whole,)), checked)
+    assert f"{Code.IMBALANCE.title} the set is uneven" in words(page)
 
 
 def test_names_of_files_stay_text(tmp_path: Path) -> None:

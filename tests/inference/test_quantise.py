@@ -28,7 +28,7 @@ def test_a_missing_nncf_is_named_with_its_extra(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "nncf", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[openvino\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[openvino\]"):
         quantise(b"", list(tiles((1, 3, 32, 32))), passport=passport_of(model), to=[])
 
 

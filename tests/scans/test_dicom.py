@@ -605,7 +605,7 @@ def test_without_pydicom_the_extra_is_named(
 ) -> None:
     path = write_dicom(tmp_path / "a.dcm", stored((5, 7)))
     monkeypatch.setitem(sys.modules, "pydicom", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[dicom\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[dicom\]"):
         open_scan(path)
 
 
@@ -618,5 +618,5 @@ def test_without_pydicom_other_scans_go_on(
     monkeypatch.setitem(sys.modules, "pydicom", None)
     picture, series = scan_files([tmp_path])
     assert picture == tmp_path / "b.png"
-    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[dicom\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[dicom\]"):
         open_scan(series)

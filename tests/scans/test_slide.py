@@ -199,10 +199,10 @@ def test_without_a_library_it_is_said_what_to_install(
     monkeypatch.setitem(sys.modules, "openslide", None)
     for name in ("a.svs", "a.mrxs"):
         (tmp_path / name).touch()
-    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[wsi\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[wsi\]"):
         SlideScan(tmp_path / "a.mrxs")
     monkeypatch.setitem(sys.modules, "tiffslide", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'segx\[wsi\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[wsi\]"):
         SlideScan(tmp_path / "a.svs")
 
 

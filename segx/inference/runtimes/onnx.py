@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ArtifactError, ConfigError, MissingExtraError, ModelError
+from segx.extras import install_extra
 from segx.inference.runtimes.runtime import too_little_memory, usable_threads
 
 __all__ = ["OnnxRuntime", "has_cuda"]
@@ -128,7 +129,7 @@ def _onnxruntime() -> Any:
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "ONNX models are run by a package that is not installed. Install it: "
-            "pip install 'segx[onnx]'"
+            f"{install_extra('onnx')}"
         ) from error
     return onnxruntime
 

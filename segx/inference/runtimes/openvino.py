@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ArtifactError, ConfigError, MissingExtraError, ModelError
+from segx.extras import install_extra
 from segx.inference.runtimes.runtime import (
     Precision,
     too_little_memory,
@@ -128,7 +129,7 @@ def openvino_core() -> Any:
         import openvino
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            "OpenVINO is not installed. Install it: pip install 'segx[openvino]'"
+            f"OpenVINO is not installed. Install it: {install_extra('openvino')}"
         ) from error
     return openvino.Core()
 
