@@ -38,7 +38,7 @@ def fit(
     budget_s: float | None = None,
     resume: bool = False,
     progress: bool = True,
-) -> None:
+) -> bool:
     """Train the network that a config describes and fill a run folder.
 
     Args:
@@ -48,6 +48,9 @@ def fit(
             steps follows from it.
         resume: Go on from the run's last checkpoint.
         progress: Show a progress bar.
+
+    Returns:
+        False if the run to go on with was finished already: nothing was done.
 
     Raises:
         ConfigError: If the config asks for what can't work.
@@ -91,6 +94,7 @@ def fit(
         config, run, data, first_step=first_step, planner=planner, progress=progress
     )
     _learn(trainer, task, data, checkpoint)
+    return trainer.global_step != first_step
 
 
 def check_training(config: FitConfig) -> None:
