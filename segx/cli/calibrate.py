@@ -67,14 +67,24 @@ def _parser() -> Parser:
 
 def _said(found: "Calibrated") -> str:
     calibration = found.calibration
-    text = (
-        f"Temperature {calibration.temperature:.3g}, fitted on {found.cases} "
-        f"validation cases; their calibration error: {found.ece_before:.4f} before, "
-        f"{found.ece_after:.4f} after"
-    )
+    text = _temperature_said(found)
     if calibration.dice:
         text += (
             "\nCases are flagged whose predicted Dice is below "
             f"{calibration.flag_below:.3f}, which nine of ten clean ones reach"
         )
     return text
+
+
+def _temperature_said(found: "Calibrated") -> str:
+    if found.calibration.temperature == 1:
+        return (
+            f"Temperature stays 1: {found.fitted:.3g}, fitted on {found.cases} "
+            "validation cases, does not lower their calibration error of "
+            f"{found.ece_before:.4f}"
+        )
+    return (
+        f"Temperature {found.fitted:.3g}, fitted on {found.cases} validation cases; "
+        f"their calibration error: {found.ece_before:.4f} before, "
+        f"{found.ece_after:.4f} after"
+    )

@@ -30,7 +30,7 @@ def run(argv: list[str]) -> int:
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.runs / name)
-    fit(
+    has_learnt = fit(
         config,
         folder,
         budget_s=parse_budget(arguments.budget) if arguments.budget else None,
@@ -39,7 +39,8 @@ def run(argv: list[str]) -> int:
     )
     if not is_first():
         return 0
-    console.print(f"Trained: {folder.path}", highlight=False)
+    told = "Trained: {}" if has_learnt else "{} is finished already"
+    console.print(told.format(folder.path), highlight=False)
     console.print(f"  measure it:  segx test {folder.path}", highlight=False)
     console.print(
         f"  use it:      segx predict {folder.path} IMAGE… -o OUT", highlight=False

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segx.cli.console import console
+from segx.cli.console import console, messages
 from segx.cli.flags import show_flags
 from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress
@@ -44,7 +44,8 @@ def run(argv: list[str]) -> int:
         probabilities=arguments.probabilities,
         uncertainty=arguments.uncertainty,
     )
-    with ScanProgress(len(scans)) as progress:
+    _tell_cleaning(predictor)
+    with ScanProgress(len(scans), quiet=arguments.quiet) as progress:
         outcomes = predict_files(
             predictor,
             arguments.paths,
@@ -90,6 +91,7 @@ def _parser() -> Parser:
         metavar="MODEL",
         help="further models, such as folds, that are averaged with the first",
     )
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     _add_outputs(parser.add_argument_group("what is written"))
     _add_tiles(parser.add_argument_group("how a scan is cut"))
     _add_engine(parser.add_argument_group("what runs the network, and where"))
@@ -204,6 +206,14 @@ def _load(arguments: argparse.Namespace) -> "Predictor":
         runtime=arguments.runtime,
         precision=arguments.precision,
     )
+
+
+def _tell_cleaning(predictor: "Predictor") -> None:
+    """Say so where masks are not what the network alone would make."""
+    if predictor.spec.cleaning.changes:
+        rules = predictor.spec.inference.cleaning.model_dump(exclude_defaults=True)
+        told = ", ".join(f"{name} {value}" for name, value in rules.items())
+        messages.print(f"Masks are cleaned: {told}", highlight=False)
 
 
 def _classify(

@@ -22,9 +22,10 @@ class ScanProgress(Progress):
 
     Args:
         scans: Number of scans.
+        quiet: Show nothing.
     """
 
-    def __init__(self, scans: int) -> None:
+    def __init__(self, scans: int, *, quiet: bool = False) -> None:
         super().__init__(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -32,6 +33,7 @@ class ScanProgress(Progress):
             TimeLeft(),
             console=messages,
             transient=True,
+            disable=quiet,
         )
         self._scans = scans
         self._done = 0
@@ -49,7 +51,7 @@ class ScanProgress(Progress):
     def count(self, outcome: "Outcome") -> None:
         """A scan is done, or has failed."""
         self._done += 1
-        if not self.console.is_terminal and self._scans > 1:
+        if not (self.disable or self.console.is_terminal) and self._scans > 1:
             state = "failed" if outcome.written is None else "done"
             name = outcome.source.name
             self.console.print(f"{self._done}/{self._scans} {name}: {state}")

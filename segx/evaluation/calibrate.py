@@ -1,5 +1,6 @@
 """Fit a model's temperature and predicted Dice on validation cases."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -34,13 +35,18 @@ __all__ = [
     "Calibrated",
     "Judged",
     "calibrate",
+    "calibrate_on",
     "case_reader",
     "fit_dice",
     "judge",
 ]
 
+logger = logging.getLogger(__name__)
+
 MOST_CASES = 40
 """Number of validation cases that are looked at, at most."""
+
+_FEW = 30  # cases below which the fit is as much chance as truth
 
 _FLAGGED = 0.1  # share of clean validation cases that lie at the limit or below
 
@@ -70,12 +76,14 @@ class Calibrated:
         cases: Number of validation cases.
         ece_before: Expected calibration error without it.
         ece_after: The same with it.
+        fitted: The temperature that was fitted; it is kept only where the error falls.
     """
 
     calibration: Calibration
     cases: int
     ece_before: float
     ece_after: float
+    fitted: float
 
 
 def calibrate(
@@ -99,13 +107,19 @@ def calibrate(
     cases = _some([case for case in data.val_cases if is_told(case)])
     if not cases:
         raise DataError(f"{data.layout.root} has no validation cases to calibrate on.")
+    if len(cases) < _FEW:
+        logger.warning(
+            "Only %d validation cases: what is fitted on fewer than %d may be chance.",
+            len(cases),
+            _FEW,
+        )
     predictor = predictor_of(model).calibrated(None)
     if model.spec.labels is None:
         return _classifier(predictor, cases)
     reader = case_reader(data, model.spec)
     count = _Count(len(cases) * (2 + len(CORRUPTIONS)), on_case)
     examples = sample_pixels(predictor, count.each(cases), reader, total=len(cases))
-    found = _summed_up(examples, cases=len(cases))
+    found = calibrate_on(examples, cases=len(cases))
     tempered = predictor.calibrated(found.calibration)
     clean, damaged = (
         [
@@ -116,6 +130,20 @@ def calibrate(
         for kinds in ((None,), CORRUPTIONS)
     )
     return replace(found, calibration=fit_dice(clean, damaged, like=found.calibration))
+
+
+def calibrate_on(examples: Examples, *, cases: int) -> Calibrated:
+    """Fit a temperature; where the calibration error does not fall with it, keep 1.
+
+    Args:
+        examples: Pixels, or images, of the cases.
+        cases: Number of the cases.
+    """
+    fitted = fit_temperature(examples)
+    before, after = examples.error(1), examples.error(fitted)
+    if after < before:
+        return Calibrated(Calibration(fitted), cases, before, after, fitted)
+    return Calibrated(Calibration(1.0), cases, before, before, fitted)
 
 
 def case_reader(data: SegxDataModule, spec: ModelSpec) -> CaseReader:
@@ -211,14 +239,7 @@ def _classifier(predictor: Predictor, cases: Sequence[Case]) -> Calibrated:
     truth = [case.label if case.tags is None else case.tags for case in cases]
     labels = replace(predictor.members.class_labels, ignore_index=UNKNOWN)
     examples = examples_of(chances, np.asarray(truth, np.int64), labels)
-    return _summed_up(examples, cases=len(cases))
-
-
-def _summed_up(examples: Examples, *, cases: int) -> Calibrated:
-    temperature = fit_temperature(examples)
-    return Calibrated(
-        Calibration(temperature), cases, examples.error(1), examples.error(temperature)
-    )
+    return calibrate_on(examples, cases=len(cases))
 
 
 def _opened(

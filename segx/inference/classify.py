@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from segx.atomic import write_text
 from segx.errors import ScanError, SegxError
+from segx.inference.failures import Failures
 from segx.inference.journal import Journal
 from segx.inference.outputs import Outcome, OutputPlan, prepare_folder
 from segx.inference.predictor import Predictor
@@ -60,17 +61,18 @@ def classify_files(
     table = prepare_folder(out) / TABLE
     notes = _Notes(predictor, out)
     rows: dict[Path, NDArray[np.float32]] = {}
-    failed = 0
+    failed, failures = 0, Failures()
     for path in scan_files(paths):
         try:
             probabilities = notes.classify(path)
             if on_image is not None:
                 on_image(path, probabilities)
         except SegxError as error:
-            logger.warning("%s", error)
+            failures.add(path, error)
             failed += 1
         else:
             rows[path] = probabilities
+    failures.tell_rest()
     if not rows:
         raise ScanError(
             f"None of {failed} images could be classified; {table} is not written."

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from segx.atomic import sha256, sweep, write_text
 __all__ = ["Entry", "Journal"]
 
 _FOLDER = ".segx"
-_FORMAT = 2  # rises when the outputs hold more or other things
+_FORMAT = 3  # rises when the outputs hold more or other things
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Entry:
     Args:
         scan: Name of the scan.
         key: Digest of everything that the outputs depend on.
+        settings: Digest of all of it but the scan.
         about: Engine, device and precision that were used.
         seconds: Time that the prediction took.
         outputs: SHA-256 of each file that was written, by its name.
@@ -28,6 +29,7 @@ class Entry:
 
     scan: str
     key: str
+    settings: str
     about: str
     seconds: float
     outputs: dict[str, str]
@@ -80,18 +82,16 @@ class Journal:
 
     def find(self, scan: Path, key: str) -> Entry | None:
         """The entry of a scan whose outputs are all there as they were written."""
-        try:
-            values = json.loads(self._entry_file(scan).read_text(encoding="utf-8"))
-            entry = Entry(**values)
-        except (OSError, ValueError, TypeError):
-            return None  # no entry, or one of another version: predict again
-        if entry.key != key:
+        entry = self._entry(scan)
+        if entry is None or entry.key != key:
             return None
-        for name, digest in entry.outputs.items():
-            output = self._out / name
-            if not output.is_file() or sha256(output) != digest:
-                return None
-        return entry
+        is_whole = all(self._is_ours(*output) for output in entry.outputs.items())
+        return entry if is_whole else None
+
+    def is_of_others(self, scan: Path) -> bool:
+        """Whether a scan's outputs are of another model, or of other settings."""
+        entry = self._entry(scan)
+        return entry is not None and entry.settings != self.settings_digest
 
     def finish(
         self,
@@ -102,13 +102,17 @@ class Journal:
         seconds: float,
         outputs: Sequence[Path],
     ) -> None:
-        """Enter a scan, and remove its spools and those of other settings."""
+        """Enter a scan; remove its spools, and outputs that are not made any more."""
         written = {
             file.relative_to(self._out).as_posix(): sha256(file)
             for output in outputs
             for file in _files_of(output)
         }
-        entry = Entry(scan.name, key, about, round(seconds, 3), written)
+        # Before the entry that knows them gives way, should the process be killed.
+        self._remove_older(scan, kept=written)
+        entry = Entry(
+            scan.name, key, self.settings_digest, about, round(seconds, 3), written
+        )
         write_text(self._entry_file(scan), json.dumps(asdict(entry), indent=1) + "\n")
         self.tidy(scan)
 
@@ -117,6 +121,26 @@ class Journal:
         sweep(self._entry_file(scan))
         for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
             left.unlink(missing_ok=True)
+
+    def _remove_older(self, scan: Path, *, kept: Container[str]) -> None:
+        """Remove what an earlier call made, if nobody has changed it since."""
+        before = self._entry(scan)
+        for name, digest in before.outputs.items() if before else ():
+            if name not in kept and self._is_ours(name, digest):
+                (self._out / name).unlink()
+
+    def _is_ours(self, name: str, digest: str) -> bool:
+        """Whether an output is there as it was written."""
+        output = self._out / name
+        return output.is_file() and sha256(output) == digest
+
+    def _entry(self, scan: Path) -> Entry | None:
+        """The entry of a scan; None without one, or with one of another version."""
+        try:
+            text = self._entry_file(scan).read_text(encoding="utf-8")
+            return Entry(**json.loads(text))
+        except (OSError, ValueError, TypeError):
+            return None
 
     @property
     def _engines_file(self) -> Path:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ModelError
-from segx.inference.parity import is_as_good
+from segx.inference.parity import parity
 from segx.inference.runtimes import Runtime
 from segx.inference.views import VIEWS, Views, seen, unseen
 from segx.labels import Labels
@@ -160,16 +160,22 @@ class Members:
         """Each member's engine, as it says of itself."""
         return tuple(member.runtime.about for member in self.members)
 
-    def check(self, tiles: NDArray[np.float32]) -> None:
+    def check(self, tiles: NDArray[np.float32]) -> float | None:
         """Give up engines that decide otherwise than their references.
 
         Args:
             tiles: A few tiles, as `normalise` gives them, (n, channels, rows, cols).
+
+        Returns:
+            The share of pixels that the engines left decide like their references, of
+            the member with the least; None if all are their own references.
         """
+        found = [_as_good(item, self.own(item, tiles)) for item in self.members]
         self.members = tuple(
-            replace(member, runtime=_as_good(member, self.own(member, tiles)))
-            for member in self.members
+            replace(member, runtime=runtime)
+            for member, (runtime, _) in zip(self.members, found, strict=True)
         )
+        return min((share for _, share in found if share is not None), default=None)
 
     def take(self, engines: Sequence[str]) -> None:
         """Take the engines, by name, that an earlier check ended with."""
@@ -285,16 +291,21 @@ class Members:
         return np.ascontiguousarray(tiles[:, place : place + member.spec.in_channels])
 
 
-def _as_good(member: Member, tiles: NDArray[np.float32]) -> Runtime:
-    """The fastest engine that decides as the reference does; at last, that itself."""
+def _as_good(
+    member: Member, tiles: NDArray[np.float32]
+) -> tuple[Runtime, float | None]:
+    """The fastest engine that decides as the reference does; at last, that itself.
+
+    With it the share of pixels that it decides alike; None for the reference.
+    """
     reference, labels = member.reference, member.spec.labels
-    if reference is None:
-        return member.runtime
-    return next(
-        engine
-        for engine in member.engines()
-        if is_as_good(engine, reference, tiles, labels)
-    )
+    for engine in member.engines():
+        if reference is None or engine is reference:
+            break
+        share = parity(engine, reference, tiles, labels)
+        if share is not None:
+            return engine, share
+    return engine, None
 
 
 def _called(member: Member, about: str) -> Runtime:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segx.inference.runtimes import Runtime
 from segx.labels import Labels
 
-__all__ = ["PARITY_LIMIT", "flipped_on", "flipped_share", "is_as_good"]
+__all__ = ["PARITY_LIMIT", "flipped_on", "flipped_share", "parity"]
 
 PARITY_LIMIT = 0.005
 """Largest share of pixels that may be decided otherwise than in torch fp32."""
@@ -17,13 +17,13 @@ PARITY_LIMIT = 0.005
 _logger = logging.getLogger(__name__)
 
 
-def is_as_good(
+def parity(
     runtime: Runtime,
     reference: Runtime,
     tiles: NDArray[np.float32],
     labels: Labels | None,
-) -> bool:
-    """Whether an engine decides like the reference; what was measured is logged.
+) -> float | None:
+    """The share of pixels that an engine decides like the reference, if it is enough.
 
     Args:
         runtime: The engine that shall be used.
@@ -33,26 +33,27 @@ def is_as_good(
         labels: What the logits mean; None for a classifier.
 
     Returns:
-        False if more than `PARITY_LIMIT` of the pixels are decided otherwise; that is
+        None if more than `PARITY_LIMIT` of the pixels are decided otherwise; that is
         logged as a warning.
     """
     if runtime is reference or not len(tiles):
-        return True
+        return 1.0
     share = flipped_share(runtime.run(tiles), reference.run(tiles), labels)
+    if share <= PARITY_LIMIT:
+        return 1 - share
     what = "images" if labels is None else "pixels"
     count = f"{len(tiles)} tile{'s' if len(tiles) > 1 else ''}"
-    found = f"{share:.2%} of the {what} of {count} are decided otherwise"
-    if share <= PARITY_LIMIT:
-        _logger.info("%s: %s than by %s", runtime.about, found, reference.about)
-        return True
     _logger.warning(
-        "%s is not used: %s than by %s, and %.1f %% may be.",
+        "%s is not used: %.2f%% of the %s of %s are decided otherwise than by %s, and "
+        "%.1f %% may be.",
         runtime.about,
-        found,
+        100 * share,
+        what,
+        count,
         reference.about,
         100 * PARITY_LIMIT,
     )
-    return False
+    return None
 
 
 def flipped_on(

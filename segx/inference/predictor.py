@@ -80,6 +80,7 @@ class Working(NamedTuple):
 _CHECKED = 2
 _CANDIDATES = 8
 _CHECKED_SIDE = 512
+_AGREEMENT = " (agrees with float32 on {:.2%} of the pixels tried)"
 
 
 class Band(NamedTuple):
@@ -231,11 +232,13 @@ class Predictor:
         if self._is_settled:
             return
         self._is_settled = True
+        agreed = None
         if engines is None:
-            self.members.check(self._examples(scan))
+            agreed = self.members.check(self._examples(scan))
         else:
             self.members.take(engines)
-        logger.info("Predicting with %s", self.members.about)
+        tried = "" if agreed is None else _AGREEMENT.format(agreed)
+        logger.info("Engine: %s%s", self.members.about, tried)
 
     def resume(self, scan: Scan, *, rows: int) -> Place:
         """The last place at which a band begins, once so many rows are finished.
@@ -343,7 +346,7 @@ class Predictor:
         """What tells tiles that the network is spared; None if it sees all of them."""
         tests: list[IsEmpty] = []
         if interest is not None:
-            tests.append(partial(_is_outside, interest, scan.extent, plane))
+            tests.append(partial(interest.is_outside, scan=scan, plane=plane))
         if self.skip_blank:
             found = blank_map(scan, plane=plane)
             logger.info("%s: %.0f %% blank", scan.path.name, 100 * found.share)
@@ -382,13 +385,6 @@ class Predictor:
     @property
     def _source(self) -> Path:
         return self.members.members[0].source
-
-
-def _is_outside(interest: Interest, scan: Extent, plane: int, tile: Region) -> bool:
-    """Whether no pixel of a tile is of interest."""
-    rows, cols = min(tile.bottom, scan.rows), min(tile.right, scan.cols)
-    part = Region(tile.top, tile.left, rows - tile.top, cols - tile.left)
-    return not interest.inside(part, plane=plane).any()
 
 
 def _middle(tile: Region, scan: Extent) -> Region:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from segx.atomic import sha256
 from segx.geometry import Region
 from segx.inference.confidence import Confidence, expected_pixels
 from segx.inference.outputs import OutputPlan, PredictedFile, Wanted
@@ -17,6 +18,7 @@ from segx.inference.spool import Spool
 from segx.inference.summary import (
     Method,
     PixelCounter,
+    RegionCount,
     pixel_size,
     summarise_scan,
     write_summary,
@@ -24,7 +26,9 @@ from segx.inference.summary import (
 from segx.masks.cleaning import clean
 from segx.masks.uncertainty import entropy
 from segx.scans.channels import match_channels
+from segx.scans.damage import reading
 from segx.scans.files import create_mask, mask_files
+from segx.scans.interest import interest_file, open_interest
 from segx.scans.overlay import write_png
 from segx.scans.polygons import Polygons
 from segx.scans.scan import Scan
@@ -138,11 +142,22 @@ def write_results(
             calibration=predictor.spec.calibration,
         ),
         components=components,
+        region=_region(scan, predictor.interest),
         probabilities=_probabilities(scan, predictor),
     )
     write_summary(plan.summary, summary)
     if mask is not rows.mask:
         mask.remove()
+
+
+def _region(scan: Scan, interest: Path | None) -> RegionCount | None:
+    """How much of the scan was wanted, and where that stands."""
+    if interest is None:
+        return None
+    file = interest_file(interest, like=scan)
+    with open_interest(interest, like=scan) as opened, reading(file):
+        digest = None if file.is_dir() else sha256(file)
+        return RegionCount(file.name, digest, opened.pixels_of(scan))
 
 
 def _probabilities(scan: Scan, predictor: Predictor) -> dict[str, float] | None:

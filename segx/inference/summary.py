@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ __all__ = [
     "ClassCount",
     "Method",
     "PixelCounter",
+    "RegionCount",
     "ScanSummary",
     "pixel_size",
     "read_confidence",
@@ -43,6 +45,8 @@ class ClassCount:
         components: Number of connected components; None where nothing was cleaned.
         expected_pixels: Sum of the class's probability over all pixels: what `pixels`
             would be on average, were the probabilities true.
+        share_of_region: Their share of the pixels in the region; None where none was
+            given.
     """
 
     name: str
@@ -52,6 +56,22 @@ class ClassCount:
     volume_mm3: float | None
     components: int | None
     expected_pixels: float
+    share_of_region: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionCount:
+    """Where the prediction was wanted; all else is background.
+
+    Args:
+        file: Name of the mask or of the polygons.
+        sha256: Its digest; None for one that is a folder.
+        pixels: Number of pixels, or of voxels, that lie inside.
+    """
+
+    file: str
+    sha256: str | None
+    pixels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +90,8 @@ class Method:
         overlap_px: Least rows and columns that neighbouring tiles shared.
         blend: How a pixel's weight falls towards a tile's border.
         segx: Version of segx.
+        cleaning: What was mended in the whole mask, as the config's key of that name
+            has it; None if nothing was.
     """
 
     model: str
@@ -80,6 +102,7 @@ class Method:
     overlap_px: tuple[int, int]
     blend: str
     segx: str
+    cleaning: dict[str, Any] | None = None
 
     @classmethod
     def of(
@@ -91,6 +114,7 @@ class Method:
         model_sha256: str,
         config_sha256: str,
         runtime: str,
+        cleaning: dict[str, Any] | None = None,
     ) -> "Method":
         """Note how a scan of that size was cut, and this version of segx."""
         tile = plan.tile_for(extent)
@@ -103,6 +127,7 @@ class Method:
             overlap_px=(plan.overlap_px(tile.rows), plan.overlap_px(tile.cols)),
             blend=plan.blend,
             segx=segx.__version__,
+            cleaning=cleaning,
         )
 
 
@@ -120,6 +145,7 @@ class ScanSummary:
         classes: One count a foreground class.
         confidence: How far the mask can be trusted.
         method: How the mask was made.
+        region: Where the prediction was wanted; None if everywhere.
         probabilities: Of each class of the whole image; None where none are told.
     """
 
@@ -131,6 +157,7 @@ class ScanSummary:
     classes: tuple[ClassCount, ...]
     confidence: Confidence
     method: Method
+    region: RegionCount | None = None
     probabilities: dict[str, float] | None = None
 
 
@@ -184,6 +211,7 @@ def summarise_scan(
     expected: Sequence[float],
     confidence: Confidence,
     components: Sequence[int] | None = None,
+    region: RegionCount | None = None,
     probabilities: dict[str, float] | None = None,
 ) -> ScanSummary:
     """Put together what is known of a scan's mask.
@@ -197,6 +225,7 @@ def summarise_scan(
         expected: Sum of each one's probability, as `expected_pixels` has it.
         confidence: How far the mask can be trusted.
         components: Number of components of each, as `clean` gives it.
+        region: Where the prediction was wanted, if not everywhere.
         probabilities: Of each class of the whole image.
     """
     size, total = pixel_size(scan), scan.extent.pixels * scan.planes
@@ -215,6 +244,7 @@ def summarise_scan(
                 volume_mm3=measure if is_volume else None,
                 components=parts,
                 expected_pixels=mass,
+                share_of_region=None if region is None else number / region.pixels,
             )
         )
     spacing = scan.spacing_mm if scan.space is None else scan.space.spacing_mm
@@ -227,6 +257,7 @@ def summarise_scan(
         classes=tuple(classes),
         confidence=confidence,
         method=method,
+        region=region,
         probabilities=probabilities,
     )
 

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,6 +15,7 @@ from numpy.typing import DTypeLike
 from segx.atomic import sha256, sweep
 from segx.errors import ScanError, SegxError
 from segx.inference.confidence import sum_rows, sums_in_row
+from segx.inference.failures import Failures
 from segx.inference.journal import Journal
 from segx.inference.outputs import (
     Outcome,
@@ -74,11 +76,13 @@ def predict_files(
     sources = scan_files(Path(path) for path in paths)
     plans = plan_outputs(sources, folder, labels=predictor.labels)
     work = _Work(predictor, folder, wanted or Wanted(), on_rows or _silent)
+    work.warn_of_others(sources)
+    failures = Failures()
     outcomes: list[Outcome] = []
 
     def keep(outcome: Outcome) -> None:
         if outcome.error is not None:
-            logger.warning("%s", outcome.error)
+            failures.add(outcome.source, outcome.error)
         outcomes.append(outcome)
         if on_done is not None:
             on_done(outcome)
@@ -92,6 +96,7 @@ def predict_files(
             pending = behind.submit(started)
         if pending is not None:
             keep(pending.result())
+    failures.tell_rest()
     return outcomes
 
 
@@ -120,6 +125,7 @@ class _Work:
         self, predictor: Predictor, out: Path, wanted: Wanted, on_rows: OnRows
     ) -> None:
         self._predictor = predictor
+        self._out = out
         self._wanted = wanted
         self._on_rows = on_rows
         members = predictor.members
@@ -134,6 +140,16 @@ class _Work:
                 "wanted": asdict(wanted),
             },
         )
+
+    def warn_of_others(self, sources: Iterable[Path]) -> None:
+        """Say how many masks that are there will give way to new ones."""
+        others = sum(self._journal.is_of_others(source) for source in sources)
+        if others:
+            told = "%d masks in %s were made %s: they are replaced"
+            if others == 1:
+                told = "%d mask in %s was made %s: it is replaced"
+            by = "by another model or with other settings"
+            logger.warning(told, others, self._out, by)
 
     def start(self, source: Path, plan: OutputPlan) -> Callable[[], Outcome]:
         """Predict a scan, as far as it was not before; return what writes it."""
@@ -226,7 +242,16 @@ class _Work:
             model_sha256=", ".join(item.digest for item in members.members),
             config_sha256=self._journal.settings_digest,
             runtime=members.about,
+            cleaning=self._cleaning,
         )
+
+    @property
+    def _cleaning(self) -> dict[str, Any] | None:
+        """The cleaning of the masks, as the config has it; None if there is none."""
+        spec = self._predictor.spec
+        if not spec.cleaning.changes:
+            return None
+        return spec.inference.cleaning.model_dump(mode="json")
 
     @contextmanager
     def _opened(self, source: Path, key: str) -> Iterator[tuple[Scan, Spools]]:

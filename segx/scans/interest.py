@@ -17,11 +17,19 @@ from segx.scans.files import IMAGE_SUFFIXES, open_scan
 from segx.scans.scan import Scan
 from segx.scans.suffix import split_suffix, suffix_of
 
-__all__ = ["Interest", "PaintedInterest", "PolygonInterest", "open_interest"]
+__all__ = [
+    "Interest",
+    "PaintedInterest",
+    "PolygonInterest",
+    "interest_file",
+    "open_interest",
+]
 
 _POLYGONS = (".geojson", ".json")
 
 _Rings = list[NDArray[np.float64]]
+
+_BLOCK_ROWS = 512  # that are looked at together
 
 
 class Interest(ABC):
@@ -33,6 +41,30 @@ class Interest(ABC):
     @abstractmethod
     def inside(self, region: Region, *, plane: int = 0) -> NDArray[np.bool_]:
         """Which pixels of a region of the scan lie inside, shape (rows, cols)."""
+
+    def pixels_of(self, scan: Scan) -> int:
+        """Number of pixels of a scan, over all planes, that lie inside."""
+        return sum(self._counts(scan))
+
+    def covers(self, scan: Scan) -> bool:
+        """Whether any pixel of a scan lies inside; the first one ends the search."""
+        return any(self._counts(scan))
+
+    def is_outside(self, tile: Region, scan: Scan, *, plane: int = 0) -> bool:
+        """Whether no pixel of a tile, which may reach beyond the scan, lies inside."""
+        rows = min(tile.bottom, scan.extent.rows) - tile.top
+        cols = min(tile.right, scan.extent.cols) - tile.left
+        part = Region(tile.top, tile.left, rows, cols)
+        return not self.inside(part, plane=plane).any()
+
+    def _counts(self, scan: Scan) -> Iterator[int]:
+        """Pixels inside, of each block of rows."""
+        extent = scan.extent
+        for plane in range(scan.planes):
+            for top in range(0, extent.rows, _BLOCK_ROWS):
+                rows = min(_BLOCK_ROWS, extent.rows - top)
+                block = Region(top, 0, rows, extent.cols)
+                yield int(np.count_nonzero(self.inside(block, plane=plane)))
 
     def close(self) -> None:  # noqa: B027 — polygons have nothing to let go of
         """Let go of the file."""
@@ -60,12 +92,31 @@ def open_interest(path: Path, *, like: Scan) -> Interest:
 
     Raises:
         ScanError: If the file can't be read, holds no polygon, or is a mask of another
-            shape; or if the folder holds none, or several, for the scan.
+            shape; if it covers no pixel of the scan; or if the folder holds none, or
+            several, for the scan.
     """
-    file = _file_for(like.path, path) if path.is_dir() else path
+    file = interest_file(path, like=like)
+    interest: Interest
     if suffix_of(file) in _POLYGONS:
-        return PolygonInterest(_read_polygons(file), scale=like.level0_scale)
-    return PaintedInterest(file, like=like)
+        interest = PolygonInterest(_read_polygons(file), scale=like.level0_scale)
+    else:
+        interest = PaintedInterest(file, like=like)
+    if not interest.covers(like):
+        interest.close()
+        raise ScanError(
+            f"The region {file} covers no pixel of {like.path.name} ({like.extent} "
+            "px); check its coordinates."
+        )
+    return interest
+
+
+def interest_file(path: Path, *, like: Scan) -> Path:
+    """The file for a scan: the one given, or the one of its stem in a folder.
+
+    Raises:
+        ScanError: If the folder holds none, or several.
+    """
+    return _file_for(like.path, path) if path.is_dir() else path
 
 
 class PaintedInterest(Interest):

@@ -1,5 +1,6 @@
 """What happens beside the steps: pictures of cases, speed, a bar, the last step."""
 
+import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,9 @@ from segx.scans.overlay import draw_overlay, write_png
 from segx.spec import ModelSpec
 from segx.training.task import SegmentationTask
 
-__all__ = ["LastStep", "Overlays", "Progress", "Speed"]
+__all__ = ["LastStep", "Overlays", "Progress", "Resumed", "Speed"]
+
+logger = logging.getLogger(__name__)
 
 
 class Overlays(pl.Callback):
@@ -128,8 +131,31 @@ class Progress(RichProgressBar):
             total = self.total_train_batches
             self.progress.update(self.train_progress_bar_id, total=total)
 
+    def get_metrics(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """What stands behind the bar, by short names, so that it fits a line."""
+        found = super().get_metrics(trainer, pl_module)
+        found.pop("v_num", None)  # a run folder has no versions
+        short = {name: name.rpartition("/")[2] for name in found}
+        short["train/images_per_s"] = "img/s"
+        return {short[name]: value for name, value in found.items()}
+
     def _get_train_description(self, current_epoch: int) -> str:
         return f"Epoch {current_epoch}"
+
+
+class Resumed(pl.Callback):
+    """Says where a training that was interrupted goes on."""
+
+    def on_train_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        """Say it once the length of the training is known."""
+        steps = trainer.estimated_stepping_batches
+        of_all = "" if steps == float("inf") else f" of {int(steps)}"
+        if trainer.is_global_zero:
+            logger.info("Goes on at step %d%s", trainer.global_step, of_all)
 
 
 class LastStep(pl.Callback):

@@ -38,7 +38,7 @@ def fit(
     budget_s: float | None = None,
     resume: bool = False,
     progress: bool = True,
-) -> None:
+) -> bool:
     """Train the network that a config describes and fill a run folder.
 
     Args:
@@ -48,6 +48,9 @@ def fit(
             steps follows from it.
         resume: Go on from the run's last checkpoint.
         progress: Show a progress bar.
+
+    Returns:
+        False if the run to go on with was finished already: nothing was done.
 
     Raises:
         ConfigError: If the config asks for what can't work.
@@ -73,15 +76,11 @@ def fit(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = SegxDataModule.from_config(config, recorded=run.recorded if resume else None)
     task = _build_task(config, data)
-    transfer = None
     if resume:
         data.check_splits(run.splits)
-    elif config.model.init_from is not None:
-        whole = config.model.init_scope == "all"
-        transfer = load_weights(task.network, config.model.init_from, whole=whole)
-    if is_first():
-        # Only now: what failed before leaves no folder that would be in the way.
-        _write_down(run, config, data, transfer, is_new=not resume)
+    transfer = None if resume else _transfer(config, task)
+    # Only now: what failed before leaves no folder that would be in the way.
+    _write_down(run, config, data, transfer, is_new=not resume)
     planner = None
     if budget is not None:
         planner = _planner(
@@ -91,6 +90,7 @@ def fit(
         config, run, data, first_step=first_step, planner=planner, progress=progress
     )
     _learn(trainer, task, data, checkpoint)
+    return trainer.global_step != first_step
 
 
 def check_training(config: FitConfig) -> None:
@@ -149,6 +149,15 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     return MultiTask(spec, loss=loss, training=training, validation_planes=planes)
 
 
+def _transfer(config: FitConfig, task: Learner) -> Transfer | None:
+    """Start from other weights, if the config names any."""
+    source = config.model.init_from
+    if source is None:
+        return None
+    whole = config.model.init_scope == "all"
+    return load_weights(task.network, source, whole=whole)
+
+
 def _write_down(
     run: RunFolder,
     config: FitConfig,
@@ -157,7 +166,9 @@ def _write_down(
     *,
     is_new: bool,
 ) -> None:
-    """Keep what the run is made of."""
+    """Keep what the run is made of; the first process does."""
+    if not is_first():
+        return
     if is_new:
         run.create()
         data.write_splits(run.splits)

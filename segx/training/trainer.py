@@ -18,7 +18,7 @@ from segx.environment import choose_precision
 from segx.errors import ConfigError, MissingExtraError
 from segx.extras import install_extra
 from segx.training.budget import BudgetPlanner
-from segx.training.callbacks import LastStep, Overlays, Progress, Speed
+from segx.training.callbacks import LastStep, Overlays, Progress, Resumed, Speed
 from segx.training.checkpointing import AtomicCheckpoints, BestCheckpoint
 from segx.training.guards import (
     Collapse,
@@ -82,6 +82,7 @@ def build_trainer(
             logger=_loggers(config, run, first_step),
             callbacks=[
                 *([planner] if planner else []),
+                *([] if first_step is None else [Resumed()]),
                 *_callbacks(config, run, data),
                 *([Progress()] if progress else []),
             ],

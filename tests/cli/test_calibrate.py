@@ -98,7 +98,9 @@ def test_a_classifier_gets_a_temperature(
     calibration = read_spec(run).calibration
     assert calibration is not None
     assert calibration.dice == ()
-    assert "flagged" not in capsys.readouterr().out
+    shown = capsys.readouterr()
+    assert "flagged" not in shown.out
+    assert "validation cases: what is fitted on fewer than 30" in shown.err
 
 
 def test_what_is_no_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

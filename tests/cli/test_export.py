@@ -95,7 +95,7 @@ def test_an_exported_model_predicts_without_torch_and_sends_nothing(
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.endswith("heavy:\n")
-        assert "Predicting with" in done.stderr
+        assert "Engine: " in done.stderr
     assert len(list(tmp_path.glob("*_overlay.png"))) == 3
     assert (tmp_path / "probabilities.csv").is_file()
 

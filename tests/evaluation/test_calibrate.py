@@ -15,6 +15,7 @@ from segx.data.mask_values import MaskValues
 from segx.data.reader import CaseReader
 from segx.evaluation.calibrate import (
     Judged,
+    calibrate_on,
     fit_dice,
     judge,
 )
@@ -59,6 +60,19 @@ def test_no_other_temperature_is_likelier(seed: int) -> None:
 
     others = np.geomspace(0.25, 10, 60)
     assert surprise(found) <= min(surprise(other) for other in others) + 1e-4
+
+
+@pytest.mark.parametrize(("true", "kept"), [(1.0, 1.0), (2.0, 2.0), (3.0, 2.0)])
+def test_a_temperature_is_kept_only_where_the_error_falls(
+    true: float, kept: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "segx.evaluation.calibrate.fit_temperature"
+    monkeypatch.setattr(place, lambda _: 2.0)
+    examples = _examples(true)
+    found = calibrate_on(examples, cases=5)
+    assert (found.calibration.temperature, found.fitted) == (kept, 2.0)
+    assert found.ece_before == examples.error(1)
+    assert found.ece_after == examples.error(kept) <= found.ece_before
 
 
 def _judged(soft_dice: float | None, dice: float) -> Judged:

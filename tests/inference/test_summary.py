@@ -111,7 +111,7 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
         components=[2, 0],
     )
     write_summary(path, summary)
-    unknown = {"area_mm2": None, "volume_mm3": None}
+    unknown = {"area_mm2": None, "volume_mm3": None, "share_of_region": None}
     assert json.loads(path.read_text()) == {
         "scan": "a.tif",
         "planes": 1,
@@ -152,7 +152,9 @@ def test_the_file_says_what_was_found_and_how(tmp_path: Path) -> None:
             "overlap_px": [128, 128],
             "blend": "hann",
             "segx": segx.__version__,
+            "cleaning": None,
         },
+        "region": None,
         "probabilities": None,  # of the whole image: there is no such class
     }
     assert read_confidence(path) == _SURE

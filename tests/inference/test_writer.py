@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from segx.atomic import sha256
 from segx.config import CleaningConfig, InferenceConfig
 from segx.errors import SegxError
 from segx.inference.confidence import Confidence, sum_rows
@@ -134,6 +135,83 @@ def test_another_region_is_another_prediction(tmp_path: Path) -> None:
             assert not mask.read_all()[..., 0][marked == 0].any()
         found.append(written.is_new)
     assert found == [True, True, False]
+    summary = json.loads((out / "a.json").read_text())
+    assert summary["region"] == {
+        "file": "region.png",
+        "sha256": sha256(region),
+        "pixels": 50 * 90,
+    }
+    for counted in summary["classes"]:
+        assert counted["share"] == counted["pixels"] / (150 * 90)
+        assert counted["share_of_region"] == counted["pixels"] / (50 * 90)
+
+
+def test_a_region_that_covers_nothing_stops_only_its_scan(tmp_path: Path) -> None:
+    sources = [_scan(tmp_path / f"{name}.png") for name in "ab"]
+    (tmp_path / "regions").mkdir()
+    for name, value in (("a", 0), ("b", 255)):
+        marked = Image.fromarray(np.full((150, 90), value, np.uint8))
+        marked.save(tmp_path / "regions" / f"{name}.png")
+    members = _predictor(_Counting()).members
+    predictor = Predictor(
+        members, plan=TilePlan(32, 0.25), interest=tmp_path / "regions"
+    )
+    failed, done = predict_files(predictor, sources, tmp_path / "out")
+    assert "covers no pixel of a.png (150x90 px)" in str(failed.error)
+    assert done.error is None
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_what_is_not_wanted_any_more_is_removed_unless_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, stops: bool
+) -> None:
+    source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
+    wanted = Wanted(polygons=True, uncertainty=True)
+    predict_file(_predictor(_Counting()), source, out, wanted=wanted)
+    (out / "a.geojson").write_text("drawn by hand")
+    (out / "b.json").write_text("of somebody else")
+    if stops:  # just before the new entry is written
+
+        def killed(path: Path, text: str) -> None:
+            if path.name == "a.png.json":
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("segx.inference.journal.write_text", killed)
+            with pytest.raises(KeyboardInterrupt):
+                predict_file(_predictor(_Counting()), source, out)
+    predict_file(_predictor(_Counting()), source, out)
+    kept = {"a.png", "a_overlay.png", "a.json", "a.geojson", "b.json"}
+    assert set(_outputs(out)) == kept
+    assert (out / "a.geojson").read_text() == "drawn by hand"
+
+
+def test_masks_of_another_model_give_way_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = [_scan(tmp_path / f"{name}.png") for name in "abc"]
+    out = tmp_path / "out"
+    predict_files(_predictor(_Counting()), sources[:2], out)
+    predict_files(_predictor(_Counting()), sources, out)
+    assert "another model" not in caplog.text
+    predict_files(_predictor(_Counting(), batch_size=1), sources, out)
+    assert caplog.text.count("another model") == 1
+    assert f"3 masks in {out} were made by another model" in caplog.text
+
+
+def test_failures_alike_are_told_once_with_their_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sources = [tmp_path / f"{name}.png" for name in "abcd"]
+    for source in sources[:3]:
+        source.write_bytes(b"no picture at all")
+    _scan(sources[3])
+    predict_files(_predictor(_Counting()), sources, tmp_path / "out")
+    first, others = (
+        item.message for item in caplog.records if item.levelname != "INFO"
+    )
+    assert first.startswith(f"{sources[0]} is no PNG")
+    assert others == "… and 2 more failed as a.png did: b.png, c.png"
 
 
 def test_maps_hold_the_probabilities_and_their_entropy(tmp_path: Path) -> None:
@@ -162,6 +240,8 @@ def test_a_mask_is_cleaned_the_same_in_memory_and_on_disk(tmp_path: Path) -> Non
     counts = json.loads((tmp_path / "out" / "a.json").read_text())["classes"]
     assert [item["pixels"] for item in counts] == [(mask == 1).sum(), (mask == 2).sum()]
     assert counts[0]["components"] is not None
+    method = json.loads((tmp_path / "out" / "a.json").read_text())["method"]
+    assert CleaningConfig(**method["cleaning"]) == cleaning
 
 
 def test_polygons_are_written_on_demand(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_smaller_mask_covers_the_scan(
     tmp_path_factory: pytest.TempPathFactory, factor: int, rows: int, cols: int
 ) -> None:
     mask = np.random.default_rng(rows * cols).integers(0, 2, (rows, cols), np.uint8)
+    mask[-1, -1] = 1  # one that covers nothing is refused
     path = tmp_path_factory.mktemp("region") / "region.png"
     Image.fromarray(mask * 255).save(path)
     scan = _scan(rows * factor, cols * factor)
@@ -116,9 +117,11 @@ def test_a_smaller_mask_covers_the_scan(
 
 
 def test_a_folder_holds_a_region_for_each_scan_by_its_stem(tmp_path: Path) -> None:
-    for name, value in (("a.png", 0), ("b.png", 255), ("b.txt", 0)):
-        Image.fromarray(np.full((2, 3), value, np.uint8)).save(tmp_path / name, "PNG")
-    assert not _whole(tmp_path, _scan(2, 3, path="x/a.tif")).any()
+    for name, cols in (("a.png", 1), ("b.png", 3), ("b.txt", 2)):
+        mask = np.zeros((2, 3), np.uint8)
+        mask[:, :cols] = 255
+        Image.fromarray(mask).save(tmp_path / name, "PNG")
+    assert _whole(tmp_path, _scan(2, 3, path="x/a.tif")).sum() == 2
     assert _whole(tmp_path, _scan(2, 3, path="x/b.tif")).all()
     with pytest.raises(ScanError, match=r"holds none; it must hold one.*c\.geojson"):
         open_interest(tmp_path, like=_scan(2, 3, path="c.tif"))
@@ -148,7 +151,28 @@ def test_what_is_no_polygon_is_refused(tmp_path: Path, text: str, message: str) 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "region.png"
-    Image.fromarray(np.zeros((10, 20), np.uint8)).save(path)
+    Image.fromarray(np.ones((10, 20), np.uint8)).save(path)
     with pytest.raises(ScanError, match=r"10x20 px.*20x20 px.*shapes differ"):
         open_interest(path, like=_scan(20, 20))
     open_interest(path, like=_scan(41, 80)).close()  # halved twice, and rounded
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_pixels_inside_are_counted_over_all_blocks_and_planes(
+    tmp_path: Path, planes: int
+) -> None:
+    mask = np.random.default_rng(0).integers(0, 2, (1100, 7), np.uint8)
+    path = tmp_path / "region.png"
+    Image.fromarray(mask).save(path)
+    scan = _scan(1100, 7)
+    scan.planes = planes
+    with open_interest(path, like=scan) as interest:
+        assert interest.pixels_of(scan) == planes * int(mask.sum())
+
+
+def test_a_region_beside_the_scan_is_refused(tmp_path: Path) -> None:
+    square = [[300, 300], [310, 300], [310, 310], [300, 310]]
+    path = _write(tmp_path / "a.json", {"type": "Polygon", "coordinates": [square]})
+    with pytest.raises(ScanError, match=r"no pixel of scan\.png \(300x300 px\); check"):
+        open_interest(path, like=_scan(300, 300))
+    open_interest(path, like=_scan(301, 301)).close()

@@ -48,6 +48,7 @@ def test_a_stop_finishes_the_batch_and_the_next_one_follows(
     whole: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
         step = runs.stopping(getattr(SegmentationTask, hook), at=at, number=number)
@@ -65,7 +66,20 @@ def test_a_stop_finishes_the_batch_and_the_next_one_follows(
     }[at]
     assert Position.in_checkpoint(stopped) == expected
     assert main(runs.again(tmp_path)) == 0
+    shown = capsys.readouterr()
+    assert f"Goes on at step {stopped['global_step']} of 12" in shown.err
+    assert "Trained: " in shown.out
     assert same_as(whole, tmp_path / "a")
+
+
+def test_a_run_that_is_finished_says_so(
+    whole: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(runs.again(whole.parent, name="whole")) == 0
+    shown = capsys.readouterr()
+    assert "is finished already" in shown.out
+    assert "Trained" not in shown.out
+    assert "Goes on" not in shown.err
 
 
 @pytest.mark.slow

@@ -2,6 +2,8 @@
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -104,3 +106,11 @@ def test_the_bar_ends_at_the_last_step(
     words.remove("--quiet")
     assert main(words) == 0
     assert ends == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
+
+
+def test_the_bar_shows_short_names() -> None:
+    metrics = {"train/loss": 0.5, "train/images_per_s": 9.0, "val/dice": 0.75}
+    trainer: Any = SimpleNamespace(loggers=[], progress_bar_metrics=metrics)
+    module: Any = None
+    found = Progress().get_metrics(trainer, module)
+    assert found == {"loss": 0.5, "img/s": 9.0, "dice": 0.75}
