@@ -368,7 +368,7 @@ class Predictor:
         """The tiles of a scan, of a few, that show most; blank ones agree anyhow."""
         plane = scan.planes // 2
         parts = [Region.whole(scan.extent)]
-        if self.spec.resize is None and self.spec.class_names is None:
+        if self.spec.resize is None and self.spec.labels is not None:
             tiles = self.plan.tiling(scan.extent).tiles
             step = -(-len(tiles) // _CANDIDATES)
             parts = [_middle(tile, scan.extent) for tile in tiles[step // 2 :: step]]
