@@ -35,8 +35,8 @@ _MORE = (
     "without it where none was."
 )
 _CLASSES = (
-    "Each class against the rest. AP: average precision; sens., spec.: of what was "
-    "decided. Of Brier and ECE less is better."
+    "Each class against the rest, over the cases where it is known. AP: average "
+    "precision; sens., spec.: of what was decided. Of Brier and ECE less is better."
 )
 
 

@@ -51,7 +51,7 @@ def test_several_classes_are_measured_each_by_itself(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["test", str(run)]) == 0
-    assert "where the class is known" in " ".join(capsys.readouterr().out.split())
+    assert "where it is known" in " ".join(capsys.readouterr().out.split())
     summary = json.loads((run / "test" / "summary.json").read_text())
     assert summary["classes"].keys() == {"bright", "odd"}
     with (run / "test" / "cases.csv").open() as file:
