@@ -169,11 +169,11 @@ def test_a_data_set_that_changed_is_refused(
     Image.fromarray(255 - np.asarray(Image.open(image))).save(image)
     capsys.readouterr()
     assert main(["test", str(fold)]) == 1
-    assert f"case {name}: sha256 is" in " ".join(capsys.readouterr().err.split())
+    assert f"case {name}, sha256 is" in " ".join(capsys.readouterr().err.split())
     goes_on = ["fit", "-c", str(fold / "config.yaml"), "--name", "fold0"]
     where = ["--runs", str(runs / "a"), "--ckpt_path", "last", "--quiet"]
     assert main([*goes_on, *where]) == 1
-    assert f"case {name}: sha256 is" in " ".join(capsys.readouterr().err.split())
+    assert f"case {name}, sha256 is" in " ".join(capsys.readouterr().err.split())
 
 
 def test_an_adopted_cleaning_is_part_of_each_fold(
