@@ -58,6 +58,17 @@ class Region:
         """The region's size."""
         return Extent(self.rows, self.cols)
 
+    def within(self, extent: Extent) -> "Region":
+        """The part that lies on a scan which ends above or left of its end.
+
+        Examples:
+            >>> Region(2, 3, 4, 5).within(Extent(4, 10))
+            Region(top=2, left=3, rows=2, cols=5)
+        """
+        rows = min(self.bottom, extent.rows) - self.top
+        cols = min(self.right, extent.cols) - self.left
+        return Region(self.top, self.left, rows, cols)
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """Index of the region in an array of shape (rows, cols, ...)."""

@@ -8,20 +8,20 @@ and a run that was interrupted goes on from there.
 """
 
 import argparse
-import csv
 import json
 import shutil
-import tempfile
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import peers
+from kept import kept, place_of, write_lines
 from peers import console
 from rich.table import Table
 
 from segx.evaluation.cases import CaseRow, read_cases
-from segx.evaluation.records import Json, number_or_null, write_json
+from segx.evaluation.records import Json, number_or_null
 from segx.evaluation.summary import summarise
 from segx.metrics import defined_mean
 
@@ -60,11 +60,8 @@ class Line:
 def main() -> None:
     """Measure all peers on all sets, print tables, write the JSON."""
     arguments = _parser().parse_args()
-    if arguments.keep:
-        _measure(arguments, arguments.keep)
-    else:
-        with tempfile.TemporaryDirectory(prefix="segx-accuracy-") as folder:
-            _measure(arguments, Path(folder))
+    with place_of(arguments.keep) as folder:
+        _measure(arguments, folder)
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
@@ -86,12 +83,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
             console.print(_case_table(*pair))
             lines += pair
     console.print(_table(lines))
-    if arguments.json:
-        content: dict[str, Json] = {
-            "environment": peers.environment(),
-            "lines": [asdict(line) for line in lines],
-        }
-        write_json(arguments.json, content)
+    write_lines(arguments.json, [asdict(line) for line in lines])
 
 
 @dataclass(frozen=True)
@@ -117,32 +109,23 @@ class _Trial:
     def line(self, peer: str) -> Line:
         """The line kept by an earlier call, or a new one."""
         name = f"{self.root.name}-{peer}-seed{self.seed}-{self.budget_s:g}s"
-        kept = self.folder / "lines" / f"{name}.json"
-        wanted = (self.config, *self.options) if peer == "segx" else ()
-        if kept.is_file():
-            fields = json.loads(kept.read_text(encoding="utf-8"))
-            line = Line(**{**fields, "settings": tuple(fields["settings"])})
-            if line.settings == wanted:
-                return line
+        changed = [self.config, *self.options] if peer == "segx" else []
+        settings: dict[str, Json] = {
+            "data": self.root.name,
+            "peer": peer,
+            "seed": self.seed,
+            "budget_s": self.budget_s,
+            "settings": changed,
+        }
         run = self.folder / "runs" / name
-        if run.exists():  # interrupted, or measured with other settings
-            shutil.rmtree(run)
-        spent_s, steps, rows = self._segx(run) if peer == "segx" else self._plain(run)
-        line = Line(
-            data=self.root.name,
-            peer=peer,
-            seed=self.seed,
-            budget_s=self.budget_s,
-            spent_s=spent_s,
-            steps=steps,
-            dice=summarise(rows).foreground.dice.value,
-            cases=_by_case(rows),
-            settings=wanted,
-        )
-        write_json(kept, asdict(line))
-        return line
+        measure = self._segx if peer == "segx" else self._plain
+        path = self.folder / "lines" / f"{name}.json"
+        fields: dict[str, Any] = kept(path, settings, lambda: _scores(*measure(run)))
+        return Line(**{**fields, "settings": tuple(fields["settings"])})
 
     def _plain(self, run: Path) -> tuple[float, int, list[CaseRow]]:
+        if run.exists():  # interrupted, or measured with other settings
+            shutil.rmtree(run)
         command = peers.script("plain_unet.py", "--data", self.root, "--out", run)
         command += ["--seconds", str(self.budget_s), "--seed", str(self.seed)]
         peers.run(command, log=run.with_suffix(".log"))
@@ -151,16 +134,22 @@ class _Trial:
 
     def _segx(self, run: Path) -> tuple[float, int, list[CaseRow]]:
         command = peers.segx("fit", "-c", self.config, "--data.root", self.root)
-        command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
         command += ["--budget", f"{self.budget_s:g}s", "--seed", str(self.seed)]
         for option in self.options:
             key, _, value = option.partition("=")
             command += [f"--{key}", value]
-        spent_s = peers.run(command, log=run.with_suffix(".fit.log"))
-        peers.run(peers.segx("test", run), log=run.with_suffix(".test.log"))
-        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-            steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
+        spent_s, steps = peers.fit(command, run)
         return spent_s, steps, read_cases(run / "test" / "cases.csv")
+
+
+def _scores(spent_s: float, steps: int, rows: list[CaseRow]) -> dict[str, Json]:
+    """What a run came to, as a line has it."""
+    return {
+        "spent_s": spent_s,
+        "steps": steps,
+        "dice": summarise(rows).foreground.dice.value,
+        "cases": _by_case(rows),
+    }
 
 
 def _by_case(rows: list[CaseRow]) -> dict[str, float | None]:

@@ -9,7 +9,6 @@ and a bench that was interrupted goes on from there.
 """
 
 import argparse
-import csv
 import json
 import shutil
 from dataclasses import dataclass
@@ -100,18 +99,14 @@ class _Trial:
     def _segx(self, run: Path) -> tuple[float, int]:
         told = self.arguments
         command = peers.segx("fit", "-c", told.config, "--data.root", self.root)
-        command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
         command += ["--budget", f"{told.seconds:g}s", "--seed", str(self.seed)]
         command += ["--data.resize", str(told.side)]
         for option in told.option:
             key, _, value = option.partition("=")
             command += [f"--{key}", value]
-        spent_s = peers.run(command, log=run.with_suffix(".fit.log"))
-        peers.run(peers.segx("test", run), log=run.with_suffix(".test.log"))
+        found = peers.fit(command, run)
         shutil.copy(run / "test" / "cases.csv", run / "cases.csv")
-        with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-            steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
-        return spent_s, steps
+        return found
 
 
 def _table(lines: list[dict[str, Json]]) -> Table:

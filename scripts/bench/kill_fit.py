@@ -21,14 +21,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import peers
 import torch
 from kill import kill
 from peers import console
-from PIL import Image
 from rich.table import Table
 
+from segx.data.cells import write_cells
 from segx.evaluation.records import Json, write_json
 
 __all__ = ["Trial", "main", "unlike"]
@@ -90,7 +89,8 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> tuple[float, list[T
     """Seconds of the undisturbed run, and all trials."""
     options = [*arguments.option]
     if arguments.config is None:
-        options = [*SMALL, f"data.root={_discs(folder / 'data')}", *options]
+        root = write_cells(folder / "data", images=18, size=96, scan=96).root
+        options = [*SMALL, f"data.root={root}", *options]
     start = peers.segx("fit", "-c", arguments.config or "smoke", "--quiet")
     for option in options:
         key, _, value = option.partition("=")
@@ -182,22 +182,6 @@ def _kept_steps(run: Path) -> int:
     return 0
 
 
-def _discs(root: Path) -> Path:
-    """A data set of bright discs, seeded."""
-    for kind in ("images", "masks"):
-        (root / kind).mkdir(parents=True)
-    rows, cols = np.ogrid[:70, :90]
-    for number in range(12):
-        chance = np.random.default_rng(number)
-        row, col, radius = chance.uniform((20, 25, 10), (50, 65, 20))
-        mask = ((rows - row) ** 2 + (cols - col) ** 2 < radius**2).astype(np.uint8)
-        noise = chance.normal(0, 12, (70, 90, 3))
-        image = np.clip(70 + 90 * mask[..., None] + noise, 0, 255).astype(np.uint8)
-        Image.fromarray(image).save(root / "images" / f"{number:02d}.png")
-        Image.fromarray(mask).save(root / "masks" / f"{number:02d}.png")
-    return root
-
-
 def _place(run: Path) -> list[str]:
     return ["--runs", str(run.parent), "--name", run.name]
 
@@ -227,7 +211,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--config", help="default: smoke, on painted discs")
+    parser.add_argument("--config", help="default: smoke, on painted cells")
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(

@@ -9,7 +9,6 @@ The multi-task model has all of the time; the two others have half of it each. W
 
 import argparse
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,21 +67,17 @@ class _Trial:
         return kept(path, settings, lambda: self._new(run, seconds))
 
     def _new(self, run: Path, seconds: float) -> dict[str, Json]:
-        if run.exists():  # interrupted, or measured with other settings
-            shutil.rmtree(run)
         told = self.arguments
         command = peers.segx("fit", "-c", self.config, "--data.root", told.data)
         command += ["--data.manifest", str(told.manifest)]
         command += ["--data.columns.image", told.image]
         command += ["--data.columns.label", told.label]
-        command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
         command += ["--budget", f"{seconds:g}s", "--seed", str(self.seed)]
         for option in told.option:
             config, _, rest = option.partition(":")
             key, _, value = rest.partition("=")
             command += [f"--{key}", value] if config == self.config else []
-        spent_s = peers.run(command, log=run.with_suffix(".fit.log"))
-        peers.run(peers.segx("test", run), log=run.with_suffix(".test.log"))
+        spent_s, _ = peers.fit(command, run)
         return {"spent_s": spent_s, **_found(run / "test")}
 
 
@@ -93,7 +88,7 @@ def _found(test: Path) -> dict[str, Json]:
         if (place / "summary.json").is_file():
             summary = json.loads((place / "summary.json").read_text(encoding="utf-8"))
             if summary["task"] == "segmentation":
-                found["dice"] = summary["foreground"]["dice"]
+                found["dice"] = summary["foreground"]["dice"]["value"]
             else:
                 found |= scores_with_intervals(place / "cases.csv")
     return found

@@ -1,8 +1,10 @@
 """Run peers as processes, one after another, and show what they measured."""
 
+import csv
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ __all__ = [
     "attempt",
     "console",
     "environment",
+    "fit",
     "known_environment",
     "last_line",
     "run",
@@ -76,6 +79,26 @@ def attempt(command: Sequence[str], *, log: Path) -> tuple[int, float]:
             check=False,
         ).returncode
     return code, time.monotonic() - started
+
+
+def fit(command: Sequence[str], run_folder: Path) -> tuple[float, int]:
+    """Train and test a run of segx.
+
+    Args:
+        command: `segx fit` and what it is told, but for the place of the run.
+        run_folder: Where the run goes; what an interrupted call left is removed.
+
+    Returns:
+        Seconds that the training took, and its number of steps.
+    """
+    if run_folder.exists():
+        shutil.rmtree(run_folder)
+    place = ["--name", run_folder.name, "--runs", str(run_folder.parent), "--quiet"]
+    seconds = run([*command, *place], log=run_folder.with_suffix(".fit.log"))
+    run(segx("test", run_folder), log=run_folder.with_suffix(".test.log"))
+    with (run_folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
+    return seconds, steps
 
 
 def known_environment() -> dict[str, str]:

@@ -11,7 +11,6 @@ The stages, each of which goes on with what the one before could read:
 """
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -45,6 +44,7 @@ from segx.data.leaks import find_identical, find_patient_leaks, find_similar
 from segx.data.splits import Splits, split
 from segx.data.splits_file import read_splits
 from segx.data.survey import Survey, survey
+from segx.environment import usable_cores
 from segx.errors import DataError
 
 __all__ = ["CheckedData", "check_data"]
@@ -183,7 +183,7 @@ def _examine_all(
     spare = (Case(f"{path}", path) for path in layout.spare)
     cases = [*layout.cases, *spare]
     # Decoders let other threads run; processes would have to send back what they read.
-    pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
+    pool = ThreadPoolExecutor(min(8, usable_cores()))
     try:
         waiting = [pool.submit(look, case) for case in cases]
         for done, _ in enumerate(as_completed(waiting), start=1):

@@ -2,12 +2,13 @@
 
 import contextlib
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from segx.atomic import sha256
 from segx.data.case import Case
+from segx.environment import usable_cores
 
 __all__ = ["identical_cases", "image_digests"]
 
@@ -19,7 +20,7 @@ def image_digests(cases: Iterable[Case]) -> dict[str, str]:
     """
     listed = tuple(cases)
     # Hashing lets go of the interpreter's lock, so threads read and hash side by side.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(min(8, usable_cores())) as pool:
         digests = pool.map(_digest, listed)
         pairs = zip(listed, digests, strict=True)
         return {case.id: digest for case, digest in pairs if digest is not None}
@@ -42,8 +43,8 @@ def _digest(case: Case) -> str | None:
     """The digest of the image's bytes; of several files, of their digests in order."""
     found = []
     for path in case.images:
-        with contextlib.suppress(OSError), path.open("rb") as file:
-            found.append(hashlib.file_digest(file, "sha256").hexdigest())
+        with contextlib.suppress(OSError):
+            found.append(sha256(path))
     if len(found) < len(case.images):
         return None
     if len(found) == 1:

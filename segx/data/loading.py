@@ -1,6 +1,5 @@
 """Batches of examples, and the processes that make them."""
 
-import os
 import sys
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from segx.data.dataset import Sample, collate
 from segx.data.workers import outlive_a_stop
+from segx.environment import usable_cores
 
 __all__ = ["batches_of", "count_workers"]
 
@@ -46,18 +46,11 @@ def count_workers(asked: int | Literal["auto"]) -> int:
     """Number of processes that make training examples."""
     if asked != "auto":
         return asked
-    available = _cores()
+    available = usable_cores()
     if torch.cuda.is_available():
         return min(8, available)
     # The processor trains: one process overlaps with it, more would take its time.
     return min(1, available - 1)
-
-
-def _cores() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _can_fork() -> bool:

@@ -19,7 +19,7 @@ from segx.evaluation.summary import Summary, summarise
 from segx.evaluation.summary_file import write_summary
 from segx.labels import Labels
 from segx.metrics.calibration import BINS, Reliability, bin_sums
-from segx.metrics.overlap import counts_of, overlap_table
+from segx.metrics.overlap import class_masks, counts_of, overlap_table
 from segx.metrics.surface import LengthUnit, compare_surfaces
 from segx.scans.scan import Scan
 
@@ -173,7 +173,7 @@ class MaskEvaluation:
             raise DataError(
                 "Distances are asked for in mm, but the size of a pixel is unknown."
             )
-        for real, named in _class_masks(truth, predicted, self.labels):
+        for real, named in class_masks(truth, predicted, self.labels):
             found = compare_surfaces(
                 real, named, spacing=spacing, tolerance=self.tolerance
             )
@@ -218,18 +218,3 @@ def _table_of(
         return overlap_table(truth, predicted, labels)
     pairs = zip(truth, predicted, strict=True)
     return reduce(add, (overlap_table(*pair, labels) for pair in pairs))
-
-
-def _class_masks(
-    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
-) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """Truth and prediction of each foreground class; ignored pixels are in neither."""
-    if labels.kind == "multilabel":
-        planes = range(len(labels.names))
-        parts = [(truth[..., k], predicted[..., k], 1) for k in planes]
-    else:
-        ids = range(1, len(labels.names))
-        parts = [(truth, predicted, index) for index in ids]
-    for true_part, predicted_part, index in parts:
-        counted = true_part != labels.ignore_index
-        yield true_part == index, (predicted_part == index) & counted

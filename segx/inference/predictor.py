@@ -389,8 +389,7 @@ class Predictor:
 
 def _middle(tile: Region, scan: Extent) -> Region:
     """The middle of a tile, of at most 512x512 px of the scan."""
-    bottom, right = min(tile.bottom, scan.rows), min(tile.right, scan.cols)
-    rows = min(_CHECKED_SIDE, bottom - tile.top)
-    cols = min(_CHECKED_SIDE, right - tile.left)
-    top, left = (tile.top + bottom - rows) // 2, (tile.left + right - cols) // 2
-    return Region(top, left, rows, cols)
+    part = tile.within(scan)
+    rows, cols = min(_CHECKED_SIDE, part.rows), min(_CHECKED_SIDE, part.cols)
+    top, left = (part.rows - rows) // 2, (part.cols - cols) // 2
+    return Region(part.top + top, part.left + left, rows, cols)

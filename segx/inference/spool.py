@@ -2,18 +2,18 @@
 
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from segx.scans.closing import Closing
 from segx.scans.damage import writing
 
 __all__ = ["Spool"]
 
 
-class Spool:
+class Spool(Closing):
     """A file of rows, plane after plane, that grows as they are finished.
 
     Rows count once they are whole and on the disk; what a killed process left of a
@@ -77,14 +77,3 @@ class Spool:
     def close(self) -> None:
         """Let go of the file; it stays."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

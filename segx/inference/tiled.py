@@ -79,7 +79,7 @@ def predict_bands(
     blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
     for region, band in stitch(frame, blocks, blend=window, first_row=first_row):
-        inside = _inside(region, extent)
+        inside = region.within(extent)
         yield inside, band[:, : inside.rows, : inside.cols]
 
 
@@ -137,7 +137,7 @@ def _batches(
     the same tiles run together, and give the same values to the last bit.
     """
     for _, row in groupby(tiles, key=lambda tile: tile.grid_row):
-        images = [(tile, _inside(tile, extent)) for tile in row]
+        images = [(tile, tile.within(extent)) for tile in row]
         for first in range(0, len(images), size):
             batch = images[first : first + size]
             yield np.stack([_padded(read(part), tile.extent) for tile, part in batch])
@@ -178,13 +178,6 @@ class _Frugal:
             logger.warning("Memory is short: %d tiles at once, not %d", size // 2, size)
             return self(tiles)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _inside(region: Region, extent: Extent) -> Region:
-    """The part of a padded frame's region that is scan."""
-    rows = min(region.bottom, extent.rows) - region.top
-    cols = min(region.right, extent.cols) - region.left
-    return Region(region.top, region.left, rows, cols)
 
 
 def _padded(image: NDArray[np.float32], tile: Extent) -> NDArray[np.float32]:

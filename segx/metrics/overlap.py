@@ -1,7 +1,7 @@
 """Integer counts of right and wrong pixels, and the ratios that are made of them."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from segx.labels import Labels
 
 __all__ = [
     "Counts",
+    "class_masks",
     "count_overlap",
     "counts_of",
     "defined_mean",
@@ -149,6 +150,31 @@ def sum_counts(parts: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
         for name, counts in part.items():
             total[name] = total[name] + counts if name in total else counts
     return total
+
+
+def class_masks(
+    truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
+) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
+    """Truth and prediction of each foreground class; ignored pixels are in neither.
+
+    Args:
+        truth: Ids, shape (…, rows, cols), or 0/1 planes with a last axis for the
+            classes of multilabel masks.
+        predicted: The same shape.
+        labels: What the numbers mean.
+
+    Yields:
+        One pair a class, each of shape (…, rows, cols).
+    """
+    if labels.kind == "multilabel":
+        planes = range(len(labels.names))
+        parts = [(truth[..., k], predicted[..., k], 1) for k in planes]
+    else:
+        ids = range(1, len(labels.names))
+        parts = [(truth, predicted, index) for index in ids]
+    for true_part, predicted_part, index in parts:
+        counted = true_part != labels.ignore_index
+        yield true_part == index, (predicted_part == index) & counted
 
 
 def defined_mean(values: Iterable[float]) -> float:

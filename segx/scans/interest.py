@@ -4,16 +4,17 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ScanError
 from segx.geometry import Region
+from segx.scans.closing import Closing
 from segx.scans.damage import reading
 from segx.scans.files import IMAGE_SUFFIXES, open_scan
+from segx.scans.resize import nearest
 from segx.scans.scan import Scan
 from segx.scans.suffix import split_suffix, suffix_of
 
@@ -32,7 +33,7 @@ _Rings = list[NDArray[np.float64]]
 _BLOCK_ROWS = 512  # that are looked at together
 
 
-class Interest(ABC):
+class Interest(Closing, ABC):
     """Tells pixels of a scan that lie inside from those that do not.
 
     Use it in a ``with`` block, as a `Scan`.
@@ -52,10 +53,7 @@ class Interest(ABC):
 
     def is_outside(self, tile: Region, scan: Scan, *, plane: int = 0) -> bool:
         """Whether no pixel of a tile, which may reach beyond the scan, lies inside."""
-        rows = min(tile.bottom, scan.extent.rows) - tile.top
-        cols = min(tile.right, scan.extent.cols) - tile.left
-        part = Region(tile.top, tile.left, rows, cols)
-        return not self.inside(part, plane=plane).any()
+        return not self.inside(tile.within(scan.extent), plane=plane).any()
 
     def _counts(self, scan: Scan) -> Iterator[int]:
         """Pixels inside, of each block of rows."""
@@ -65,20 +63,6 @@ class Interest(ABC):
                 rows = min(_BLOCK_ROWS, extent.rows - top)
                 block = Region(top, 0, rows, extent.cols)
                 yield int(np.count_nonzero(self.inside(block, plane=plane)))
-
-    def close(self) -> None:  # noqa: B027 — polygons have nothing to let go of
-        """Let go of the file."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_interest(path: Path, *, like: Scan) -> Interest:
@@ -143,8 +127,9 @@ class PaintedInterest(Interest):
     def inside(self, region: Region, *, plane: int = 0) -> NDArray[np.bool_]:
         """Which pixels of a region of the scan lie inside, shape (rows, cols)."""
         mask = self._mask
-        rows = _nearest(region.top, region.rows, mask.extent.rows, self._extent.rows)
-        cols = _nearest(region.left, region.cols, mask.extent.cols, self._extent.cols)
+        down, across = region.slices
+        rows = nearest(mask.extent.rows, self._extent.rows)[down]
+        cols = nearest(mask.extent.cols, self._extent.cols)[across]
         covered = Region(
             int(rows[0]),
             int(cols[0]),
@@ -215,12 +200,6 @@ def _edges(rings: _Rings, scale: tuple[float, float]) -> NDArray[np.float64]:
     upside_down = edges[:, 1] > edges[:, 3]
     edges[upside_down] = edges[upside_down][:, [2, 3, 0, 1]]
     return np.asarray(edges, np.float64)
-
-
-def _nearest(first: int, count: int, length: int, scan_length: int) -> NDArray[np.intp]:
-    """The mask's pixels that are nearest to `count` of the scan's, from `first` on."""
-    centres = np.arange(first, first + count) + 0.5
-    return np.minimum((centres * length / scan_length).astype(np.intp), length - 1)
 
 
 def _file_for(scan: Path, folder: Path) -> Path:

@@ -2,19 +2,19 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ScanError
 from segx.geometry import Extent, Region, Space
+from segx.scans.closing import Closing
 
 __all__ = ["Scan"]
 
 
-class Scan(ABC):
+class Scan(Closing, ABC):
     """An image as it is stored: no value, depth or channel is changed on the way.
 
     A scan is one plane, or several of equal size one behind the other. Opening it reads
@@ -96,20 +96,6 @@ class Scan(ABC):
     def read_all(self, *, plane: int = 0) -> NDArray[Any]:
         """Read all pixels of a plane, shape (rows, cols, channels)."""
         return self.read(Region.whole(self.extent), plane=plane)
-
-    def close(self) -> None:  # noqa: B027 — an array has nothing to let go of
-        """Let go of the file; reading ends here."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @abstractmethod
     def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from segx.errors import SegxError
 from segx.geometry import Extent
 from segx.labels import Labels
+from segx.metrics.overlap import class_masks
 from segx.pages import Contour, Line, Picture, contour, shrunk, thumbnail
 from segx.pages.glance import glance
 from segx.scans.intensity import Intensity
@@ -130,18 +131,9 @@ def _contours(
     truth: NDArray[np.uint8], predicted: NDArray[np.uint8], labels: Labels
 ) -> list[Contour]:
     """Each class by itself: what is taken for another one is false and missed."""
-    pairs = []
-    if labels.kind == "multilabel":
-        pairs = [
-            (truth[..., k] > 0, predicted[..., k] > 0) for k in range(truth.shape[2])
-        ]
-    else:
-        counts = truth != labels.ignore_index
-        ids = range(1, len(labels.names))
-        pairs = [((truth == k) & counts, (predicted == k) & counts) for k in ids]
     areas = [
         (area, line)
-        for real, named in pairs
+        for real, named in class_masks(truth, predicted, labels)
         for area, line in (
             (real & named, _RIGHT),
             (named & ~real, _FALSE),
