@@ -1,10 +1,12 @@
-"""Test Dice after the same training time: segx fit against a plain U-Net.
+"""Test Dice after the same training time: segx fit against U-Nets of smp.
 
     python scripts/bench/accuracy.py --data DIR isbi2012_em drive --json out.json
 
 Each data set is a folder with train/ and test/, each with images/ and masks/. The peers
-run one after another, never together. With --keep FOLDER every finished line is kept,
-and a run that was interrupted goes on from there.
+(`smp_unet.py`, its recipes plain and tuned) run one after another, never together; all
+sets with the first seed, then all with the next, the plain peer with the first alone.
+With --keep FOLDER every finished line is kept, and a run that was interrupted goes on
+from there.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from segx.metrics import defined_mean
 
 __all__ = ["Line", "main"]
 
-PEERS = ("plain", "segx")
+PEERS = ("plain", "tuned", "segx")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Line:
 
     Args:
         data: Name of the data set.
-        peer: ``plain`` or ``segx``.
+        peer: ``plain``, ``tuned`` or ``segx``.
         seed: Seed of the run.
         budget_s: Seconds asked for.
         spent_s: Seconds that the training took.
@@ -69,8 +71,10 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     for name, *options in arguments.option:
         changed[name] = (*changed.get(name, ()), *options)
     lines = []
-    for root in [Path(root, name) for root, *names in arguments.data for name in names]:
-        for seed in arguments.seeds:
+    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    for seed in arguments.seeds:
+        is_first = seed == arguments.seeds[0]
+        for root in roots:
             trial = _Trial(
                 root,
                 seed,
@@ -79,9 +83,13 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
                 options=changed.get(root.name, ()),
                 folder=folder,
             )
-            pair = [trial.line(peer) for peer in PEERS]
-            console.print(_case_table(*pair))
-            lines += pair
+            found = [
+                trial.line(peer)
+                for peer in arguments.peers
+                if peer != "plain" or is_first
+            ]
+            console.print(_case_table(found))
+            lines += found
     console.print(_table(lines))
     write_lines(arguments.json, [asdict(line) for line in lines])
 
@@ -118,16 +126,21 @@ class _Trial:
             "settings": changed,
         }
         run = self.folder / "runs" / name
-        measure = self._segx if peer == "segx" else self._plain
         path = self.folder / "lines" / f"{name}.json"
-        fields: dict[str, Any] = kept(path, settings, lambda: _scores(*measure(run)))
+        fields: dict[str, Any] = kept(
+            path, settings, lambda: _scores(*self._measure(peer, run))
+        )
         return Line(**{**fields, "settings": tuple(fields["settings"])})
 
-    def _plain(self, run: Path) -> tuple[float, int, list[CaseRow]]:
+    def _measure(self, peer: str, run: Path) -> tuple[float, int, list[CaseRow]]:
+        return self._segx(run) if peer == "segx" else self._smp(peer, run)
+
+    def _smp(self, recipe: str, run: Path) -> tuple[float, int, list[CaseRow]]:
         if run.exists():  # interrupted, or measured with other settings
             shutil.rmtree(run)
-        command = peers.script("plain_unet.py", "--data", self.root, "--out", run)
+        command = peers.script("smp_unet.py", "--data", self.root, "--out", run)
         command += ["--seconds", str(self.budget_s), "--seed", str(self.seed)]
+        command += ["--recipe", recipe]
         peers.run(command, log=run.with_suffix(".log"))
         found = json.loads((run / "run.json").read_text(encoding="utf-8"))
         return found["seconds"], found["steps"], read_cases(run / "cases.csv")
@@ -161,15 +174,12 @@ def _by_case(rows: list[CaseRow]) -> dict[str, float | None]:
     return {case: number_or_null(defined_mean(scores[case])) for case in sorted(scores)}
 
 
-def _case_table(plain: Line, ours: Line) -> Table:
+def _case_table(lines: list[Line]) -> Table:
     """Dice of every test case, side by side."""
-    table = Table(
-        "case", "plain", "segx", "difference", title=f"{plain.data}: test Dice"
-    )
-    for case in sorted(plain.cases.keys() | ours.cases.keys()):
-        before, after = plain.cases.get(case), ours.cases.get(case)
-        gain = "-" if before is None or after is None else f"{after - before:+.3f}"
-        table.add_row(case, _number(before), _number(after), gain)
+    table = Table("case", *(line.peer for line in lines))
+    table.title = f"{lines[0].data}, seed {lines[0].seed}: test Dice"
+    for case in sorted({case for line in lines for case in line.cases}):
+        table.add_row(case, *(_number(line.cases.get(case)) for line in lines))
     return table
 
 
@@ -181,6 +191,7 @@ def _table(lines: list[Line]) -> Table:
     by_trial = defaultdict(list)
     for line in lines:
         by_trial[line.data, line.peer].append(line)
+    for line in sorted(lines, key=lambda line: line.data):
         table.add_row(
             line.data,
             str(line.seed),
@@ -215,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seconds", type=float, default=300, help="time to train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument(
+        "--peers", nargs="+", choices=PEERS, default=PEERS, help="those to measure"
+    )
     parser.add_argument("--config", default="unet", help="segx's stock config")
     parser.add_argument(
         "--option",
