@@ -45,7 +45,7 @@ def _step_times(config: FitConfig, run: Path, *, steps: int) -> list[float]:
     device = choose_device()
     network = build_network(spec).train().to(device).to(memory_format=layout)
     loss = DeepSupervision(build_loss(config.model.loss, spec.labels)).to(device)
-    optimizer = build_optimizer(network, config.training.optimizer)
+    optimizer = build_optimizer(network, config.training.optimizer, fused=True)
     decay = config.training.ema_decay
     average = average_of(network, decay=decay) if decay else None
     size = (config.data.batch_size, spec.in_channels, *config.data.crop)

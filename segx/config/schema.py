@@ -169,7 +169,7 @@ class DataConfig(Section):
     """Parts of a cross-validation; `segx cv` sets it, and `fold`."""
     fold: int | None = Field(None, ge=0)
     """The part that is held out as the test split, from 0."""
-    crop: tuple[int, int] | None = (256, 256)
+    crop: tuple[int, int] | None = (192, 192)
     """Size of a training crop; of volumes, at most that of the median plane."""
     resize: tuple[int, int] | Literal["auto"] | None = "auto"
     """Size that all images are given first; auto: volumes of small planes only."""

@@ -77,6 +77,8 @@ class Learner(pl.LightningModule):
             self.learnt,
             self.settings.optimizer,
             layer_decay=self.settings.layer_decay,
+            # Lightning clips no gradients of a fused optimizer that scales them too.
+            fused=self.trainer.precision != "16-mixed",
         )
         scheduler = LambdaLR(optimizer, self.schedule)
         return {

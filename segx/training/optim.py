@@ -1,5 +1,6 @@
 """How a step changes the weights: parameter groups, warm-up, schedule, averaging."""
 
+import inspect
 import math
 from collections import defaultdict
 from typing import Any
@@ -74,7 +75,11 @@ def check_optimizer(
 
 
 def build_optimizer(
-    network: nn.Module, choice: Choice, *, layer_decay: float = 1.0
+    network: nn.Module,
+    choice: Choice,
+    *,
+    layer_decay: float = 1.0,
+    fused: bool = False,
 ) -> torch.optim.Optimizer:
     """Build the optimizer; weight decay is for kernels and matrices only.
 
@@ -86,11 +91,15 @@ def build_optimizer(
         choice: The optimizer by name and options.
         layer_decay: The rate of an encoder stage is so many times that of the next
             deeper one, and the deepest one's so many times that of decoder and heads.
+        fused: Change a tensor in one pass over its memory, if the optimizer can and
+            the config does not say otherwise.
 
     References:
         Layer-wise rates after Howard & Ruder 2018, doi:10.18653/v1/P18-1031.
     """
     cls, options = check_optimizer(choice)
+    if fused and "fused" in inspect.signature(cls).parameters:
+        options = {"fused": True, **options}
     above = _stages_above(network)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)
     for name, item in network.named_parameters():

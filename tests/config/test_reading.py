@@ -47,7 +47,7 @@ def test_every_key_is_explained() -> None:
     keys = config_keys()
     assert [key.name for key in keys if not key.meaning] == []
     crop = next(key for key in keys if key.name == "data.crop")
-    assert crop.default == "[256, 256]"
+    assert crop.default == "[192, 192]"
 
 
 def test_every_mistake_is_listed_at_once(tmp_path: Path) -> None:

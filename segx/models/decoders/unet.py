@@ -136,7 +136,8 @@ class _Stage(nn.Module):
         """From the coarser map and the encoder's feature to a map of its size."""
         x = F.interpolate(self.narrow(coarse), size=skip.shape[-2:], mode="nearest")
         if self.has_skip:
-            x = torch.cat((x, self.narrow_skip(skip)), dim=1)
+            # The image is float32: joined as it is, it would make all of the map so.
+            x = torch.cat((x, self.narrow_skip(skip).to(x.dtype)), dim=1)
         x = self.refine(self.fuse(x))
         attended: Tensor = self.dropout(self.attention(x))
         return attended

@@ -1,0 +1,216 @@
+"""What a choice of the stock recipe is worth: test Dice after the same steps.
+
+    python scripts/bench/recipe.py --data DIR isbi2012_em drive --keep FOLDER
+
+Each variant changes one thing of the stock config, see `VARIANTS`; all make the same
+number of steps, so that a busy machine changes nothing but the time. What a step costs
+is said beside it: a variant that learns more in a step may learn less in a minute.
+Finished lines are kept, so that a call goes on where another was interrupted, and
+calls for other sets may run beside it. RESULTS.md has what was found.
+"""
+
+import argparse
+import csv
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import peers
+from kept import kept, place_of, write_lines
+from peers import console
+from rich.table import Table
+
+from segx.evaluation.cases import read_cases
+from segx.evaluation.records import Json
+from segx.evaluation.summary import summarise
+
+__all__ = ["VARIANTS", "Line", "main"]
+
+STOCK = "stock"
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    STOCK: (),
+    # optimizer and schedule
+    "lr-halved": ("training.optimizer.lr=0.001",),
+    "lr-doubled": ("training.optimizer.lr=0.004",),
+    "beta2-0.98": ("training.optimizer.betas=[0.9,0.98]",),
+    "constant-rate": ("training.schedule=constant",),
+    "ema-0.95": ("training.ema_decay=0.95",),
+    "unclipped": ("trainer.gradient_clip_val=null",),
+    # decoder
+    "deep-supervision": ("model.decoder.deep_supervision=true",),
+    "standard-3x3": ("model.decoder.separable=false",),
+    "half-width": ("model.decoder.channels=[128,64,32,16,16]",),
+    "no-image-skip": ("model.decoder.image_skip=false",),
+    "scse": ("model.decoder.attention=scse",),
+    # crops, at equal pixels a step
+    "crop-256": ("data.crop=256", "data.batch_size=4"),
+    "crop-128": ("data.crop=128", "data.batch_size=18"),
+    "crop-384": ("data.crop=384", "data.batch_size=2"),
+    "any-place": ("data.foreground_share=0",),
+    "on-foreground": ("data.foreground_share=1",),
+    # augmentation
+    "augment-none": ("data.augment.preset=none",),
+    "augment-standard": ("data.augment.preset=standard",),
+    "augment-microscopy": ("data.augment.preset=microscopy",),
+    # loss
+    "loss-ce": ("model.loss.name=CE",),
+    "loss-dice": ("model.loss.name=Dice",),
+}
+"""What each variant changes in the stock config."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one variant reached on one data set.
+
+    Args:
+        data: Name of the data set.
+        variant: One of `VARIANTS`.
+        seed: Seed of the run.
+        steps: Optimizer steps made.
+        settings: The stock config and what was changed in it.
+        dice: Mean test Dice over cases, then over foreground classes.
+        step_s: Median seconds of a step.
+    """
+
+    data: str
+    variant: str
+    seed: int
+    steps: int
+    settings: tuple[str, ...]
+    dice: float
+    step_s: float
+
+
+def main() -> None:
+    """Measure all variants on all sets, print the table, write the JSON."""
+    arguments = _parser().parse_args()
+    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    with place_of(arguments.keep) as folder:
+        lines = [
+            _line(root, variant, seed, arguments=arguments, folder=folder)
+            for seed in arguments.seeds
+            for variant in arguments.variants
+            for root in roots
+        ]
+    console.print(_table(lines))
+    write_lines(arguments.json, [asdict(line) for line in lines])
+
+
+def _line(
+    root: Path,
+    variant: str,
+    seed: int,
+    *,
+    arguments: argparse.Namespace,
+    folder: Path,
+) -> Line:
+    """The line kept by an earlier call, or a new one."""
+    name = f"{root.name}-{variant}-seed{seed}-{arguments.steps}"
+    settings: dict[str, Json] = {
+        "data": root.name,
+        "variant": variant,
+        "seed": seed,
+        "steps": arguments.steps,
+        "settings": [arguments.config, *VARIANTS[variant]],
+    }
+    run = folder / "runs" / name
+    path = folder / "lines" / f"{name}.json"
+    fields: dict[str, Any] = kept(path, settings, lambda: _measure(root, run, settings))
+    return Line(**{**fields, "settings": tuple(fields["settings"])})
+
+
+def _measure(root: Path, run: Path, settings: dict[str, Any]) -> dict[str, Json]:
+    """Train and test one variant."""
+    steps = settings["steps"]
+    config, *changes = settings["settings"]
+    command = peers.segx("fit", "-c", config, "--data.root", root)
+    command += ["--seed", str(settings["seed"])]
+    length = (
+        "trainer.max_epochs=-1",
+        f"trainer.max_steps={steps}",
+        "trainer.check_val_every_n_epoch=null",
+        f"trainer.val_check_interval={max(1, steps // 3)}",
+    )
+    for option in (*length, *changes):
+        key, _, value = option.partition("=")
+        command += [f"--{key}", value]
+    peers.fit(command, run)
+    rows = read_cases(run / "test" / "cases.csv")
+    return {"dice": summarise(rows).foreground.dice.value, "step_s": _step_s(run)}
+
+
+def _step_s(run: Path) -> float:
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        cells = [row.get("train/step_s") for row in csv.DictReader(file)]
+    return statistics.median(float(cell) for cell in cells if cell)
+
+
+def _table(lines: Sequence[Line]) -> Table:
+    """One row a variant, one column a set: the mean over seeds, less the stock's."""
+    names = sorted({line.data for line in lines})
+    found: dict[tuple[str, str], list[Line]] = defaultdict(list)
+    for line in lines:
+        found[line.variant, line.data].append(line)
+    table = Table(title="Test Dice, and by how much a variant differs from the stock")
+    for column in ("variant", *names, "mean", "time of a step"):
+        table.add_column(column)
+    for variant in dict.fromkeys(line.variant for line in lines):
+        cells, gains, ratios = [], [], []
+        for name in names:
+            dice = _mean_dice(found[variant, name])
+            if variant == STOCK or not found[STOCK, name]:
+                cells.append(f"{dice:.3f}")
+                continue
+            gain = dice - _mean_dice(found[STOCK, name])
+            ratios.append(_step(found[variant, name]) / _step(found[STOCK, name]))
+            gains.append(gain)
+            cells.append(f"{gain:+.3f}")
+        mean = f"{statistics.fmean(gains):+.3f}" if gains else ""
+        ratio = f"{statistics.median(ratios):.2f}x" if ratios else ""
+        table.add_row(variant, *cells, mean, ratio)
+    return table
+
+
+def _mean_dice(lines: Sequence[Line]) -> float:
+    return statistics.fmean(line.dice for line in lines)
+
+
+def _step(lines: Sequence[Line]) -> float:
+    return statistics.median(line.step_s for line in lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        action="append",
+        required=True,
+        metavar=("ROOT", "SET"),
+        help="a folder and the names of data sets in it; may be given again",
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        choices=VARIANTS,
+        default=list(VARIANTS),
+        metavar="NAME",
+        help=f"those to measure: {', '.join(VARIANTS)}",
+    )
+    parser.add_argument("--steps", type=int, default=120, help="of each run")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--config", default="unet", help="segx's stock config")
+    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
