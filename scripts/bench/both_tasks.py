@@ -57,7 +57,7 @@ class Trial:
             "seed": self.seed,
             "budget_s": training.seconds,
             "starts_from": training.start.model if training.start else None,
-            "settings": self.arguments.option,
+            "settings": self._settings(training),
         }
         path = self.folder / "lines" / f"{run.name}.json"
         return kept(path, settings, lambda: self._new(training, run))
@@ -79,6 +79,12 @@ class Trial:
         model = training.model.replace(" ", "-")
         name = f"{self.arguments.data.name}-{model}-{told}"
         return self.folder / "runs" / name
+
+    def _settings(self, training: Training) -> list[str]:
+        """What is changed in the configs that a model comes from."""
+        configs = [training.config, training.start.config if training.start else ""]
+        told: list[str] = self.arguments.option
+        return [option for option in told if option.partition(":")[0] in configs]
 
     def _new(self, training: Training, run: Path) -> dict[str, Json]:
         told = self.arguments

@@ -22,7 +22,13 @@ from rich.table import Table
 from scores import dice, dice_gain, means_of_seeds, shown
 from standard_segx import with_standard_convolutions
 
-from segx.artifact import build_network, read_spec
+from segx.artifact import (
+    build_network,
+    find_weights,
+    network_state,
+    read_checkpoint,
+    read_spec,
+)
 from segx.evaluation.records import Json
 from segx.models.cost import count_macs, count_parameters
 from segx.training.run import RunFolder
@@ -146,11 +152,15 @@ def _cases(run: Path) -> Path:
 
 
 def _costs(run: Path, *, is_standard: bool) -> dict[str, Json]:
-    """Parameters of a run's network, and its operations for one image."""
+    """Parameters of the network that a run trained, and its operations for an image."""
     spec = read_spec(run)
     network = build_network(spec)
     if is_standard:
         network.encoder = with_standard_convolutions(network.encoder)
+    # Strictly: the run did train this one.
+    network.load_state_dict(
+        network_state(read_checkpoint(find_weights(run))["state_dict"])
+    )
     macs = count_macs(network, MACS_SIDE, channels=spec.in_channels)
     return {"parameters": count_parameters(network), "macs": macs}
 
