@@ -160,6 +160,8 @@ def _trial(
     moment, too_late = _kill(command, run, moments, steps=steps)
     made, kept = _steps(run), _kept_steps(run)
     each = steps // expected["last"]["epoch_count"]
+    if not kept and run.best.is_file():
+        shutil.rmtree(run.path)  # killed between both: fit asks for another place
     goes_on = peers.segx("fit", "--quiet", "--ckpt_path", "last")
     rest = [*(goes_on if kept else command), *_place(run)]
     rerun_s = peers.run(rest, log=_log(run))
