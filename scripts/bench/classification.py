@@ -1,9 +1,10 @@
 """Test AUROC after the same training time: segx fit against a plain resnet18.
 
     python scripts/bench/classification.py --data DIR busi_classification --json OUT
+    python scripts/bench/classification.py --npz pneumoniamnist.npz normal pneumonia
 
-Each data set is a folder with train/ and test/, each with a folder per class (an .npz
-first goes through scripts/examples/npz_to_folders.py). Both peers see whole images of
+Each data set is a folder with train/ and test/, each with a folder per class, or an
+.npz as scripts/examples/npz_to_folders.py unpacks it. Both peers see whole images of
 the same size and run one after another. With --keep FOLDER every finished line is kept,
 and a bench that was interrupted goes on from there.
 """
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peers
-from class_scores import SCORES, difference, scores_with_intervals, shown
 from kept import kept, place_of, write_lines
 from peers import console
 from rich.table import Table
+from scores import SCORES, class_gains, class_scores, means_of_seeds, shown
 
 from segx.evaluation.records import Json
 
@@ -29,23 +30,43 @@ PEERS = ("plain", "segx")
 
 def main() -> None:
     """Measure both peers on all sets, print a table, write the JSON."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments = parser.parse_args()
+    if not (arguments.data or arguments.npz):
+        parser.error("--data or --npz: say which sets to measure on")
     with place_of(arguments.keep) as folder:
         _measure(arguments, folder)
 
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     lines: list[dict[str, Json]] = []
-    for root in [Path(root, name) for root, *names in arguments.data for name in names]:
-        for seed in arguments.seeds:
+    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    roots += [
+        _unpacked(Path(file), classes, folder) for file, *classes in arguments.npz
+    ]
+    for seed in arguments.seeds:
+        for root in roots:
             trial = _Trial(root, seed, arguments, folder)
             lines += [trial.line(peer) for peer in PEERS]
             pair = [trial.run(peer) / "cases.csv" for peer in PEERS]
             gain = {"data": root.name, "peer": "segx - plain", "seed": seed}
-            lines.append({**gain, **difference(*pair)})
+            lines.append({**gain, **class_gains(*pair)})
             console.print(_table(lines[-3:]))
     console.print(_table(lines))
     write_lines(arguments.json, lines)
+
+
+def _unpacked(file: Path, classes: list[str], folder: Path) -> Path:
+    """An .npz as folders; one that was left half made is made again."""
+    root = folder / "data" / file.stem
+    if not root.is_dir():
+        half = root.with_name(f"{root.name}-half")
+        if half.exists():
+            shutil.rmtree(half)
+        command = peers.script("../examples/npz_to_folders.py", file, half, *classes)
+        peers.run(command, log=root.with_suffix(".log"))
+        half.rename(root)
+    return root
 
 
 @dataclass(frozen=True)
@@ -85,7 +106,7 @@ class _Trial:
             shutil.rmtree(run)
         measure = self._segx if run == self.run("segx") else self._plain
         spent_s, steps = measure(run)
-        scores = scores_with_intervals(run / "cases.csv")
+        scores = class_scores(run / "cases.csv")
         return {"spent_s": spent_s, "steps": steps, **scores}
 
     def _plain(self, run: Path) -> tuple[float, int]:
@@ -110,11 +131,12 @@ class _Trial:
 
 
 def _table(lines: list[dict[str, Json]]) -> Table:
-    """One row a run, and one for the difference of a pair."""
+    """One row a run, one for the difference of a pair, then the means of the seeds."""
     title = "Test scores with 95 % intervals (bootstrap over cases)"
     columns = ("data set", "seed", "peer", "training s", "steps", *SCORES)
     table = Table(*columns, title=title)
-    for line in lines:
+    means = means_of_seeds(lines, same=("data", "peer"), scores=SCORES)
+    for line in [*lines, *means]:
         spent = line.get("spent_s")
         table.add_row(
             str(line["data"]),
@@ -135,9 +157,17 @@ def _parser() -> argparse.ArgumentParser:
         "--data",
         nargs="+",
         action="append",
-        required=True,
+        default=[],
         metavar=("ROOT", "SET"),
         help="a folder and the names of data sets in it; may be given again",
+    )
+    parser.add_argument(
+        "--npz",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("FILE", "CLASS"),
+        help="a MedMNIST-like file and the names of its labels; may be given again",
     )
     parser.add_argument("--seconds", type=float, default=600, help="time to train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])

@@ -28,7 +28,7 @@ from rich.table import Table
 from segx.atomic import sha256
 from segx.evaluation.records import Json, write_json
 
-__all__ = ["Trial", "compare", "kill", "main"]
+__all__ = ["Trial", "compare", "kill", "main", "start", "stop"]
 
 IGNORED = (".segx/*",)
 
@@ -113,22 +113,35 @@ def _log(out: Path) -> Path:
 
 def kill(command: Sequence[str], *, after_s: float, log: Path) -> bool:
     """Start a command, kill it and its children; whether it was still running."""
+    return stop(start(command, log=log), after_s=after_s, log=log)
+
+
+def start(command: Sequence[str], *, log: Path) -> subprocess.Popen[bytes]:
+    """Start a command as the leader of its children, its output in a file."""
     with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             command,
             stdout=output,
             stderr=subprocess.STDOUT,
             env=peers.known_environment(),
             start_new_session=True,
         )
-        try:
-            process.wait(after_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return True
+
+
+def stop(process: subprocess.Popen[bytes], *, after_s: float, log: Path) -> bool:
+    """Kill a command and its children some time from now; whether it was running.
+
+    Raises:
+        SystemExit: If it had failed by itself; the end of its output is told.
+    """
+    try:
+        process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return True
     if process.returncode:
-        raise SystemExit(f"{command[3]} failed by itself: {peers.last_line(log)}")
+        raise SystemExit(f"It failed by itself: {peers.last_line(log)} See {log}")
     return False
 
 

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -81,12 +81,18 @@ def attempt(command: Sequence[str], *, log: Path) -> tuple[int, float]:
     return code, time.monotonic() - started
 
 
-def fit(command: Sequence[str], run_folder: Path) -> tuple[float, int]:
+def fit(
+    command: Sequence[str],
+    run_folder: Path,
+    *,
+    program: Callable[..., list[str]] = segx,
+) -> tuple[float, int]:
     """Train and test a run of segx.
 
     Args:
         command: `segx fit` and what it is told, but for the place of the run.
         run_folder: Where the run goes; what an interrupted call left is removed.
+        program: Makes the command line of the segx that tests it.
 
     Returns:
         Seconds that the training took, and its number of steps.
@@ -95,7 +101,7 @@ def fit(command: Sequence[str], run_folder: Path) -> tuple[float, int]:
         shutil.rmtree(run_folder)
     place = ["--name", run_folder.name, "--runs", str(run_folder.parent), "--quiet"]
     seconds = run([*command, *place], log=run_folder.with_suffix(".fit.log"))
-    run(segx("test", run_folder), log=run_folder.with_suffix(".test.log"))
+    run(program("test", run_folder), log=run_folder.with_suffix(".test.log"))
     with (run_folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
         steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
     return seconds, steps

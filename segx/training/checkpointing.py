@@ -15,6 +15,7 @@ from segx.atomic import (
     digest_file,
     flush,
     replacing,
+    sweep,
     verify_digest,
     write_digest,
     write_text,
@@ -47,11 +48,14 @@ class AtomicCheckpoints(CheckpointIO):
     ) -> None:
         """Write a checkpoint and its digest, or leave the older ones as they are.
 
+        What a process that was killed left half written is removed.
+
         Raises:
             TrainingError: If it can't be written, as on a full disk.
         """
         target = Path(path)
         try:
+            sweep(target)
             with replacing(target) as temporary:
                 with temporary.open("wb") as file:
                     torch.save(checkpoint, file)

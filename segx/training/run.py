@@ -101,19 +101,23 @@ class RunFolder:
         """Raise if a run of this name would be overwritten.
 
         One that ended before its first checkpoint has nothing to lose, nor to go on
-        from: it is started afresh.
+        from: it is started afresh. A checkpoint that was half written does not count.
 
         Raises:
-            TrainingError: With the two ways that there are.
+            TrainingError: With the ways that there are.
         """
-        is_begun = self.config_file.is_file() and not any(
-            self.checkpoints.glob("*.ckpt")
+        goes_on = self.last.is_file() or self.previous.is_file()
+        has_learnt = goes_on or self.best.is_file()
+        is_begun = self.config_file.is_file() and not has_learnt
+        if not self.path.is_dir() or not any(self.path.iterdir()) or is_begun:
+            return
+        way = "; it has no last.ckpt to go on from."
+        if goes_on:
+            way = f", or go on with it: segx fit {self.arguments} --ckpt_path last"
+        raise TrainingError(
+            f"{self.path} exists already and is not overwritten. Choose another "
+            f"--name{way}"
         )
-        if self.path.is_dir() and any(self.path.iterdir()) and not is_begun:
-            raise TrainingError(
-                f"{self.path} exists already and is not overwritten. Choose another "
-                f"--name, or go on with it: segx fit {self.arguments} --ckpt_path last"
-            )
 
     def write_config(self, config: FitConfig) -> None:
         """Keep the full config."""

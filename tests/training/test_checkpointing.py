@@ -147,6 +147,17 @@ def test_if_none_is_whole_both_faults_are_named(tmp_path: Path) -> None:
         last_valid(run)
 
 
+def test_what_a_kill_left_half_written_goes_with_the_next_checkpoint(
+    tmp_path: Path,
+) -> None:
+    run = kept(tmp_path, steps=1)
+    half = run.last.with_name(".last-0a1b2c3d.ckpt")
+    half.write_bytes(run.last.read_bytes()[:300])
+    kept(tmp_path, steps=2)
+    assert not half.exists()
+    assert last_valid(run)[1]["step"] == 2
+
+
 def test_nothing_to_resume_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="nothing to resume"):
         last_valid(RunFolder(tmp_path / "none"))

@@ -19,6 +19,24 @@ def test_an_existing_run_is_refused(tmp_path: Path) -> None:
         run.create()
 
 
+def test_a_run_killed_in_its_first_checkpoint_is_started_afresh(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    run.write_config(FitConfig())
+    (run.checkpoints / ".best-0a1b2c3d.ckpt").touch()
+    run.create()
+
+
+def test_a_run_with_its_best_weights_alone_is_not_overwritten(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    run.write_config(FitConfig())
+    run.best.touch()
+    with pytest.raises(TrainingError, match=r"no last\.ckpt to go on from") as caught:
+        run.create()
+    assert "--ckpt_path" not in str(caught.value)
+
+
 def test_the_config_comes_back(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     config = FitConfig(seed=7, trainer={"max_steps": 3})
