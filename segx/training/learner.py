@@ -4,8 +4,10 @@ from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from segx.artifact import build_network
@@ -77,14 +79,33 @@ class Learner(pl.LightningModule):
             self.learnt,
             self.settings.optimizer,
             layer_decay=self.settings.layer_decay,
-            # Lightning clips no gradients of a fused optimizer that scales them too.
-            fused=self.trainer.precision != "16-mixed",
+            fused=self.trainer.precision != "16-mixed",  # see below
         )
         scheduler = LambdaLR(optimizer, self.schedule)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip as Lightning does, but those of a fused optimizer too.
+
+        Lightning refuses it under autocast, for a fused optimizer may take the scale
+        off the gradients only after they were clipped. Only those of float16 have one.
+        """
+        plugin = self.trainer.precision_plugin
+        is_unscaled = isinstance(plugin, MixedPrecision) and plugin.scaler is None
+        if not (gradient_clip_val and is_unscaled):
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+        elif gradient_clip_algorithm == "value":
+            plugin.clip_grad_by_value(optimizer, gradient_clip_val)
+        else:
+            plugin.clip_grad_by_norm(optimizer, gradient_clip_val)
 
     def on_train_start(self) -> None:
         """Fit the schedule to the length asked for now, also where a run goes on."""
