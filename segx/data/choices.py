@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 _MULTIPLE = 32
-_CROP = 256
+_CROP = 192
 _LARGEST_CROP = 512
 _CLASSIFIED = 224
 """Longest side of the images for a classifier, in pixels."""
@@ -101,7 +101,7 @@ def choose_resize(found: Fingerprint) -> Extent | None:
 def choose_crop(found: Fingerprint) -> Extent:
     """A crop that an encoder can halve five times, and that images can fill.
 
-    256 px, or twice the thickness of the objects if that is more.
+    192 px, or twice the thickness of the objects if that is more.
     """
     resize = choose_resize(found)
     if resize is not None and resize.pixels <= _CROP**2:

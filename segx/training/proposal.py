@@ -26,7 +26,10 @@ __all__ = ["choose_class_weights", "choose_steps", "propose"]
 Given = Sequence[tuple[str, Any]]
 """Keys and values that a user has decided."""
 
-_LEAST_BATCH = {"segmentation": 4, "classification": 16}
+_CLASSIFIED_BATCH = 16
+_STEP_PIXELS = 8 * 192 * 192
+"""Of the crops in a step of the stock configs: many small ones teach more than few
+large ones."""
 _FEWEST_EPOCHS = 10
 _UNEVEN = 1.5
 _UNEVEN_PIXELS = 10.0
@@ -81,7 +84,7 @@ def propose(
     config = settled(advice)
     check_training(config)
     costs = _costs(config, found, limit_s=limit_s)
-    advice.append(_batch(config, costs))
+    advice.append(_batch(config, found, costs))
     advice += _length(settled(advice), found, costs)
     settled(advice)
     heading = _heading(root, name, found)
@@ -204,7 +207,7 @@ def _costs(
         inference=config.inference,
     )
     extent = _example_extent(config, found)
-    least = _LEAST_BATCH[config.task]
+    least = _least_batch(config, found)
     return measure_steps(spec, config, extent=extent, least=least, limit_s=limit_s)
 
 
@@ -217,10 +220,20 @@ def _example_extent(config: FitConfig, found: Fingerprint) -> Extent:
     return found.median_size
 
 
-def _batch(config: FitConfig, costs: Sequence[StepCost]) -> Advice:
+def _least_batch(config: FitConfig, found: Fingerprint) -> int:
+    """The power of 2, from 2 to 16, that comes nearest to the stock configs' step."""
+    if config.task != "segmentation":
+        return _CLASSIFIED_BATCH
+    fitting = _STEP_PIXELS / _example_extent(config, found).pixels
+    return min(max(2, 2 ** round(math.log2(fitting))), 16)
+
+
+def _batch(
+    config: FitConfig, found: Fingerprint, costs: Sequence[StepCost]
+) -> Advice:
     """The batch size, from what was measured."""
-    least = _LEAST_BATCH[config.task]
     if not costs:
+        least = _least_batch(config, found)
         return Advice("data.batch_size", least, "unsure: it was not measured")
     chosen = choose_batch(costs)
     device, precision = device_of(config)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from PIL import Image
 
@@ -136,6 +137,7 @@ def test_the_encoder_runs_once_and_learns_from_both() -> None:
 
 def test_learned_weights_are_learnt() -> None:
     learner = task(learned=True)
+    learner.trainer = pl.Trainer(accelerator="cpu", logger=False, barebones=True)
     optimizer = learner.configure_optimizers()["optimizer"]  # type: ignore[index, call-overload]
     groups = optimizer.param_groups  # type: ignore[union-attr]
     known = {id(item) for group in groups for item in group["params"]}
