@@ -14,7 +14,7 @@ import segx
 from segx.cli.main import main
 from segx.config import stock_configs
 from segx.training.learner import Learner
-from tests.phantoms import write_classes, write_discs, write_manifest
+from tests.phantoms import write_cells, write_classes, write_discs, write_manifest
 
 CONFIGS = [path.stem for path in stock_configs()]
 SMALL = [
@@ -40,6 +40,8 @@ DATA: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "classify": (write_classes, WHOLE),
     "xception_keras": (write_classes, [*WHOLE, "--model.init_from", "null"]),
     "multitask": (write_manifest, [*WHOLE, "--data.manifest", "list.csv"]),
+    "faster_rcnn": (write_cells, ["--data.crop", "64"]),
+    "retinanet": (write_cells, ["--data.crop", "64"]),
 }
 
 
