@@ -30,7 +30,7 @@ __all__ = [
 
 LayoutKind = Literal["folders", "classes", "manifest", "nnunet"]
 SplitName = Literal["train", "val", "test"]
-Task = Literal["segmentation", "classification", "multitask"]
+Task = Literal["segmentation", "classification", "multitask", "detection"]
 
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
