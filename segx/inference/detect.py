@@ -8,20 +8,18 @@ from numpy.typing import NDArray
 
 from segx.boxes import Detections, merge_tiles
 from segx.errors import ModelError, ScanError
-from segx.geometry import Extent, Region, Tile
+from segx.geometry import Extent, Tile
 from segx.inference.ahead import ahead
 from segx.inference.blank import blank_map
 from segx.inference.frugal import Frugal
 from segx.inference.plan import TilePlan
 from segx.inference.predictor import Image, Working
 from segx.inference.runtimes import BoxRuntime
-from segx.inference.tiled import Read
 from segx.inference.views import VIEWS, Views, seen, unseen_boxes
-from segx.labels import Labels
 from segx.scans.channel_files import open_channels
 from segx.scans.channels import match_channels
+from segx.scans.intensity import Intensity
 from segx.scans.memory import ArrayScan
-from segx.scans.resize import resize_image
 from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
@@ -50,7 +48,7 @@ class BoxPredictor:
         score_threshold: Least score of a box that is kept; None takes the model's own.
 
     Raises:
-        ModelError: If the model has no classes of objects.
+        ModelError: If the model is no detector.
     """
 
     def __init__(
@@ -66,8 +64,8 @@ class BoxPredictor:
         working: Working | None = None,
         score_threshold: float | None = None,
     ) -> None:
-        if spec.labels is None:
-            raise ModelError(f"{source} classifies images; it finds no objects.")
+        if spec.labels is None or spec.task != "detection":
+            raise ModelError(f"{source} finds no boxes. Load it by segx.load.")
         own = spec.inference
         self.labels = spec.labels
         self.spec = spec
@@ -124,7 +122,7 @@ class BoxPredictor:
         """Find the objects of an open scan; see `detect`."""
         tiles = self.tiles(scan)
         found = [boxes for batch in self.find(scan, tiles) for boxes in batch]
-        return self.merge(scan, tiles, found)
+        return merge_tiles(list(zip(tiles, found, strict=True)), scan.extent)
 
     def tiles(self, scan: Scan) -> list[Tile]:
         """The tiles of a scan that the network shall see, in reading order.
@@ -137,8 +135,8 @@ class BoxPredictor:
                 f"{scan.path} has {scan.planes} planes, and objects are found in "
                 "single images. Save the planes that are wanted as images."
             )
-        grid = self.plan.tiling(self._frame(scan)).tiles
-        if not self.skip_blank or self.spec.resize is not None:
+        grid = self.plan.tiling(scan.extent).tiles
+        if not self.skip_blank:
             return grid
         is_blank = blank_map(scan)
         return [tile for tile in grid if not is_blank(tile)]
@@ -152,14 +150,14 @@ class BoxPredictor:
                 behind whole batches: the same tiles run together, and give the same.
 
         Yields:
-            For each batch, the boxes of each of its tiles, in pixels of the scan as the
-            network sees it.
+            For each batch, the boxes of each of its tiles, in pixels of the scan.
         """
-        frame, read, size = self._frame(scan), self._reader(scan), self.plan.batch_size
+        scale, size = self.spec.intensity.fitted_to(scan), self.plan.batch_size
         batches = [tiles[first : first + size] for first in range(0, len(tiles), size)]
         # No tile is padded: the network takes any size, and nothing is mirrored.
         images = (
-            np.stack([read(tile.within(frame)) for tile in batch]) for batch in batches
+            np.stack([self._normalised(scan, scale, tile) for tile in batch])
+            for batch in batches
         )
         run = Frugal(self._in_all_views)
         for batch, pixels in zip(
@@ -171,36 +169,13 @@ class BoxPredictor:
                 for tile, boxes in zip(batch, found, strict=True)
             ]
 
-    def merge(
-        self, scan: Scan, tiles: Sequence[Tile], found: Sequence[Detections]
-    ) -> Detections:
-        """The boxes of all tiles as those of the scan, in its pixels; `merge_tiles`."""
-        frame = self._frame(scan)
-        merged = merge_tiles(list(zip(tiles, found, strict=True)), frame)
-        if frame == scan.extent:
-            return merged
-        rows, cols = scan.extent.rows / frame.rows, scan.extent.cols / frame.cols
-        return merged.scaled(rows=rows, cols=cols)
-
-    def _frame(self, scan: Scan) -> Extent:
-        """The size at which the network sees a scan: its own, or the model's."""
-        return Extent(*self.spec.resize) if self.spec.resize else scan.extent
-
-    def _reader(self, scan: Scan) -> Read:
-        """What gives a region as the network reads it, (channels, rows, cols)."""
-        scale = self.spec.intensity.fitted_to(scan)
-
-        def read(region: Region, size: Extent | None = None) -> NDArray[np.float32]:
-            pixels = scan.read(region)
-            pixels = match_channels(pixels, self.spec.in_channels, source=scan.path)
-            if size is not None:
-                pixels = resize_image(pixels, size)
-            return np.moveaxis(scale(pixels, source=scan.path), 2, 0)
-
-        if self.spec.resize is None:
-            return read
-        whole = read(Region.whole(scan.extent), Extent(*self.spec.resize))
-        return lambda region: whole[:, *region.slices]
+    def _normalised(
+        self, scan: Scan, scale: Intensity, tile: Tile
+    ) -> NDArray[np.float32]:
+        """A tile as the network reads it, (channels, rows, cols)."""
+        pixels = scan.read(tile.within(scan.extent))
+        pixels = match_channels(pixels, self.spec.in_channels, source=scan.path)
+        return np.moveaxis(scale(pixels, source=scan.path), 2, 0)
 
     def _in_all_views(self, tiles: NDArray[np.float32]) -> list[Detections]:
         """What is found in each tile, in its pixels, and is sure enough."""
