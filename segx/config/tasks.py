@@ -1,10 +1,13 @@
 """What goes together in a config: keys that a task needs, and those it can't use."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from segx.config.schema import CleaningConfig, FitConfig
 
 __all__ = ["task_mistakes"]
+
+_KINDS = ("", ".json", ".csv")
 
 
 def task_mistakes(config: FitConfig) -> list[str]:
@@ -46,6 +49,13 @@ def _of_detection(config: FitConfig) -> Iterator[str]:
         yield (
             "data.boxes: say where the boxes are: --data.boxes instances, or a .json "
             "or .csv file."
+        )
+    elif data.boxes.suffix.lower() not in _KINDS or (
+        not data.boxes.suffix and data.boxes.parent != Path()
+    ):
+        yield (
+            f"data.boxes: {data.boxes} is neither the name of a folder beside images/ "
+            "nor a .json or .csv file."
         )
     if data.mask_kind != "auto" or not isinstance(data.columns.mask, str):
         yield (
