@@ -289,6 +289,8 @@ class InferenceConfig(Section):
     """Weights of a tile's pixels: hann or gaussian."""
     batch_size: int = Field(1, gt=0)
     """Tiles that run at once."""
+    score_threshold: float = Field(0.5, ge=0, le=1)
+    """Least score of a box that a detector's prediction keeps."""
     cleaning: CleaningConfig = CleaningConfig()
 
 

@@ -1,0 +1,220 @@
+"""Boxes of overlapping tiles become the boxes of the scan, each object once."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from segx.boxes.detections import Detections
+from segx.geometry import Extent, Region
+
+__all__ = ["merge_tiles", "suppress"]
+
+_LIMIT = 0.5
+"""Boxes of a class that share more (intersection over union) are one object's."""
+
+_CUT_PX = 2
+"""A box that ends so near to an inner border of its tile may be cut off there."""
+
+_CLEAR_PX = 2 * _CUT_PX
+"""A tile sees an object whole that ends so far from its inner borders. More than above:
+of two tiles that see the same object a little differently, one keeps it."""
+
+_PAIRS = 2**20  # pairs of boxes that are compared at once
+
+Boxes = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+
+def merge_tiles(
+    tiles: Sequence[tuple[Region, Detections]], scan: Extent, *, limit: float = _LIMIT
+) -> Detections:
+    """Put together what a detector found in the tiles of a grid.
+
+    An object on the border of a tile is seen whole by one tile and cut off by another.
+
+    1.  A box that may be cut off is dropped where another tile of the grid sees all of
+        it and what lies beyond: that tile's word counts, whatever it is. Of objects
+        smaller than the overlap, no cut box is left.
+    2.  What is left of cut boxes is of larger objects. Where one agrees with a box of
+        its class in another tile, as far as both tiles see, they are of one object: the
+        box around all of its parts takes their place, with the highest of their scores.
+    3.  `suppress` keeps one of the boxes that several tiles have of one object.
+
+    The result does not depend on the order of tiles or boxes. Memory and time grow with
+    the boxes, not with the scan.
+
+    Args:
+        tiles: Every tile that was looked at, of a grid as `segx.tiles.tile_grid` gives
+            it, and its boxes in pixels of the scan. Tiles that share nothing leave the
+            parts of what they cut.
+        scan: Size of the scan.
+        limit: Intersection over union from above which boxes are one object's.
+    """
+    found = Detections.joined(boxes for _, boxes in tiles)
+    owner = np.repeat(np.arange(len(tiles)), [len(boxes) for _, boxes in tiles])
+    bounds = _bounds([tile for tile, _ in tiles])
+    cut = _ends_at_border(found.boxes, bounds[owner], scan)
+    known = _is_seen_whole(found.boxes[:, 0::2], bounds[:, 0::2], scan.cols)
+    known &= _is_seen_whole(found.boxes[:, 1::2], bounds[:, 1::2], scan.rows)
+    kept = np.flatnonzero(~(cut & known))
+    parts = found.taken(kept)
+    return suppress(
+        _joined(parts, cut[kept], tiles=bounds[owner[kept]], limit=limit), limit=limit
+    )
+
+
+def suppress(found: Detections, *, limit: float = _LIMIT) -> Detections:
+    """Keep, of the boxes of a class that share much, the one with the highest score.
+
+    Greedy non-maximum suppression; ties go to the box that begins further left, then
+    further up.
+
+    Args:
+        found: In any order.
+        limit: Intersection over union from above which one of two is dropped.
+
+    Returns:
+        The highest score first.
+
+    Examples:
+        >>> boxes = [[0, 0, 9, 9], [0, 0, 9, 8], [0, 0, 9, 9]]
+        >>> suppress(Detections.of(boxes, [1, 1, 2], [0.6, 0.7, 0.5])).boxes
+        array([[0., 0., 9., 8.],
+               [0., 0., 9., 9.]], dtype=float32)
+    """
+    ranked = found.taken(_ranking(found))
+    rivals = [np.zeros((0, 2), np.int64)]
+    for pairs in _meeting(ranked):
+        share = _iou(*(ranked.boxes[index] for index in pairs.T))
+        rivals.append(np.sort(pairs[share > limit], axis=1))
+    pairs = np.concatenate(rivals)
+    kept = np.ones(len(ranked), np.bool_)
+    # By the better of the two: whether it stays is settled before it is asked.
+    for better, worse in pairs[np.argsort(pairs[:, 0], kind="stable")].tolist():
+        if kept[better]:
+            kept[worse] = False
+    return ranked.taken(kept)
+
+
+def _bounds(tiles: Sequence[Region]) -> Boxes:
+    """Left, top, right and bottom of each tile, shape (n, 4)."""
+    sides = [(tile.left, tile.top, tile.right, tile.bottom) for tile in tiles]
+    return np.asarray(sides, np.float32).reshape(-1, 4)
+
+
+def _ends_at_border(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool_]:
+    """Whether a box ends at a border of its tile that is not the scan's, shape (n,)."""
+    ends = np.array([scan.cols, scan.rows], np.float32)
+    before = (tiles[:, :2] > 0) & (boxes[:, :2] <= tiles[:, :2] + _CUT_PX)
+    behind = (tiles[:, 2:] < ends) & (boxes[:, 2:] >= tiles[:, 2:] - _CUT_PX)
+    return before[:, 0] | before[:, 1] | behind[:, 0] | behind[:, 1]
+
+
+def _is_seen_whole(boxes: Boxes, tiles: Boxes, length: int) -> NDArray[np.bool_]:
+    """Whether, along an axis, some tile of the grid sees a box and what is around it.
+
+    Args:
+        boxes: First and last sides, shape (n, 2).
+        tiles: The same of the tiles.
+        length: Where the scan ends: what lies beyond a tile's outer border is nothing.
+    """
+    spans = np.unique(tiles, axis=0)
+    opens = np.where(spans[:, 0] > 0, spans[:, 0] + _CLEAR_PX, -np.inf)
+    closes = np.where(spans[:, 1] < length, spans[:, 1] - _CLEAR_PX, np.inf)
+    # Of the tiles that see where a box begins, the last one sees furthest.
+    last = np.searchsorted(opens, boxes[:, 0], side="right") - 1
+    return np.asarray((last >= 0) & (boxes[:, 1] <= closes[last]))
+
+
+def _joined(
+    found: Detections, cut: NDArray[np.bool_], *, tiles: Boxes, limit: float
+) -> Detections:
+    """One box for all the parts that tiles have of an object.
+
+    Args:
+        found: The boxes.
+        cut: Which of them may be cut off, shape (n,).
+        tiles: Left, top, right and bottom of each one's tile, shape (n, 4).
+        limit: How well parts must agree.
+    """
+    if not cut.any():
+        return found
+    same = [np.zeros((0, 2), np.int64)]
+    for pairs in _meeting(found):
+        one, other = tiles[pairs[:, 0]], tiles[pairs[:, 1]]
+        of_two = (one != other).any(axis=1) & cut[pairs].any(axis=1)
+        shared = _common(one, other)
+        first, second = (_common(found.boxes[index], shared) for index in pairs.T)
+        same.append(pairs[of_two & (_iou(first, second) > limit)])
+    groups = _groups(len(found), np.concatenate(same))
+    boxes = np.full((groups.max(initial=-1) + 1, 4), np.inf, np.float32)
+    boxes[:, 2:] = -np.inf
+    np.minimum.at(boxes[:, :2], groups, found.boxes[:, :2])
+    np.maximum.at(boxes[:, 2:], groups, found.boxes[:, 2:])
+    scores = np.zeros(len(boxes), np.float32)
+    np.maximum.at(scores, groups, found.scores)
+    classes = np.ones(len(boxes), np.int64)
+    classes[groups] = found.classes
+    return Detections(boxes, classes, scores)
+
+
+def _groups(count: int, pairs: Indices) -> Indices:
+    """For each of `count` boxes the number of the group that pairs join it to."""
+    ones = np.ones(len(pairs), np.bool_)
+    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _ranking(found: Detections) -> Indices:
+    """The order by score, then by position and class: of the values, not of places."""
+    left, top, right, bottom = found.boxes.T
+    return np.lexsort((found.classes, bottom, right, top, left, -found.scores))
+
+
+def _meeting(found: Detections) -> Iterator[Indices]:
+    """Indices of boxes of one class that overlap, each pair once, shape (pairs, 2).
+
+    A sweep along the axis that the boxes are spread over: a box is compared with those
+    that begin before it ends.
+    """
+    boxes, count = found.boxes, len(found)
+    if not count:
+        return
+    axis = int(np.ptp(boxes[:, 1]) > np.ptp(boxes[:, 0]))
+    order = np.argsort(boxes[:, axis], kind="stable")
+    ends = np.searchsorted(boxes[order, axis], boxes[order, axis + 2])
+    many = np.maximum(ends - np.arange(1, count + 1), 0)
+    sums = np.concatenate([[0], np.cumsum(many)])
+    first = 0
+    while first < count:
+        limit = sums[first] + _PAIRS
+        last = max(first + 1, int(np.searchsorted(sums, limit, side="right")) - 1)
+        one = np.repeat(np.arange(first, last), many[first:last])
+        steps = np.arange(sums[first], sums[last]) - sums[one]
+        pairs = np.stack([order[one], order[one + 1 + steps]], axis=1)
+        meets = _area(_common(*(boxes[index] for index in pairs.T))) > 0
+        meets &= found.classes[pairs[:, 0]] == found.classes[pairs[:, 1]]
+        yield pairs[meets]
+        first = last
+
+
+def _iou(first: Boxes, second: Boxes) -> NDArray[np.float32]:
+    """Intersection over union of each pair, shape (pairs,); 0 of empty boxes."""
+    common = _area(_common(first, second))
+    union = _area(first) + _area(second) - common
+    return np.asarray(common / np.maximum(union, np.finfo(np.float32).tiny))
+
+
+def _common(first: Boxes, second: Boxes) -> Boxes:
+    """What each two boxes share; where that is nothing, sides are out of order."""
+    low = np.maximum(first[:, :2], second[:, :2])
+    high = np.minimum(first[:, 2:], second[:, 2:])
+    return np.concatenate([low, high], axis=1)
+
+
+def _area(boxes: Boxes) -> NDArray[np.float32]:
+    sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    return np.asarray(sides[:, 0] * sides[:, 1])
