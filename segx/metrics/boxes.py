@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IOU_THRESHOLDS", "box_precision", "match_boxes", "overlaps_of"]
+__all__ = ["IOU_THRESHOLDS", "RECALLS", "box_precision", "match_boxes", "overlaps_of"]
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Least overlap of a hit: what COCO averages over, 0.5 to 0.95."""
 
-_RECALLS = np.linspace(0, 1, 101)
+RECALLS = tuple(np.linspace(0, 1, 101).tolist())
+"""Where the precision is read, as COCO has it."""
+
 _NEARLY_1 = 1 - 1e-10
 
 Boxes = NDArray[np.floating]
@@ -99,7 +101,7 @@ def box_precision(
     best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
     values = np.full(len(weights), np.nan)
     for draw in np.flatnonzero(truths > 0):
-        places = np.searchsorted(right[draw] / truths[draw], _RECALLS)
+        places = np.searchsorted(right[draw] / truths[draw], RECALLS)
         reached = places < best.shape[1]
-        values[draw] = best[draw, places[reached]].sum() / len(_RECALLS)
+        values[draw] = best[draw, places[reached]].sum() / len(RECALLS)
     return values

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
-from segx.metrics.boxes import IOU_THRESHOLDS
+from segx.metrics.boxes import IOU_THRESHOLDS, RECALLS
 
 __all__ = ["MOST_BOXES", "BoxScores", "CaseBoxes"]
 
@@ -52,7 +52,9 @@ class CaseBoxes(MeanAveragePrecision):
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(
             box_format="xyxy",
+            # COCO's own: torchmetrics rounds them, and 4 of 5 would not reach 0.8.
             iou_thresholds=list(IOU_THRESHOLDS),
+            rec_thresholds=list(RECALLS),
             max_detection_thresholds=[1, 100, MOST_BOXES],
             extended_summary=True,
         )

@@ -13,6 +13,7 @@ from PIL import Image
 import segx
 from segx.cli.main import main
 from segx.config import stock_configs
+from segx.inference.loading import is_detector
 from segx.training.learner import Learner
 from tests.phantoms import write_cells, write_classes, write_discs, write_manifest
 
@@ -103,8 +104,12 @@ def check_training(config: str, tmp_path: Path, witness: Witness, *more: str) ->
     assert all(math.isfinite(value) for value in losses(run))
     assert witness.with_gradient == witness.before.keys()
     assert witness.unchanged() == []
-    model = segx.load(run, device="cpu")
     image = np.random.default_rng(0).integers(0, 255, (61, 83, 3), dtype=np.uint8)
+    if is_detector(run):
+        found = segx.load_detector(run, device="cpu", score_threshold=0).detect(image)
+        assert (found.boxes[:, [0, 2]] <= 83).all()
+        return
+    model = segx.load(run, device="cpu")
     if model.spec.class_names:
         assert model.classify(image).sum() == pytest.approx(1)
     if model.spec.labels:
