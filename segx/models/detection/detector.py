@@ -123,8 +123,12 @@ class Detector(nn.Module):
 
 
 def group_norm(channels: int) -> Any:
-    """Normalisation that does not depend on the other images of a batch."""
-    return partial(nn.GroupNorm, gcd(_GROUPS, channels))
+    """Normalisation that does not depend on the other images of a batch.
+
+    Groups have two channels or more: of a small image the coarsest map is one pixel,
+    and a single value can't be normalised.
+    """
+    return partial(nn.GroupNorm, gcd(_GROUPS, max(1, channels // 2)))
 
 
 def anchor_generator(
