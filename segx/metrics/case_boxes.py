@@ -25,6 +25,7 @@ class BoxScores(NamedTuple):
         map75: Likewise at 0.75.
         classes: The first of them for each class, by name.
         classes50: The second.
+        classes75: The third.
     """
 
     map: float
@@ -32,6 +33,7 @@ class BoxScores(NamedTuple):
     map75: float
     classes: dict[str, float]
     classes50: dict[str, float]
+    classes75: dict[str, float]
 
 
 class CaseBoxes(MeanAveragePrecision):
@@ -65,8 +67,8 @@ class CaseBoxes(MeanAveragePrecision):
         """What `compute` gives of all cases that came, in short."""
         found = self.compute()
         if "precision" not in found:  # neither a true nor a found box
-            undefined = dict.fromkeys(self.names, math.nan)
-            return BoxScores(math.nan, math.nan, math.nan, undefined, undefined)
+            nan, undefined = math.nan, dict.fromkeys(self.names, math.nan)
+            return BoxScores(nan, nan, nan, undefined, undefined, undefined)
         # (overlaps, recalls, classes, areas, most boxes); -1 without a true object.
         precision = found["precision"][:, :, :, 0, -1].mean(dim=1)
         of_class = dict(
@@ -82,6 +84,7 @@ class CaseBoxes(MeanAveragePrecision):
             map75=float(present[:, 5].mean()),
             classes=dict(zip(self.names, map(_mean, table), strict=True)),
             classes50=dict(zip(self.names, map(_mean, table[:, :1]), strict=True)),
+            classes75=dict(zip(self.names, map(_mean, table[:, 5:6]), strict=True)),
         )
 
 
