@@ -10,7 +10,7 @@ from segx.artifact import load_model, read_checkpoint, store_spec
 from segx.config import CleaningConfig, FitConfig
 from segx.data.datamodule import SegxDataModule
 from segx.data.splits_file import count_apart, join_folds
-from segx.errors import TrainingError
+from segx.errors import ConfigError, TrainingError
 from segx.evaluation.cases import CaseRow, read_cases, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
@@ -87,6 +87,11 @@ def cross_validate(
     """
     check_training(config)
     config = _with_data(config, folds=folds, fold=None)
+    if config.task == "detection":
+        raise ConfigError(
+            "segx cv measures masks and classes. Train a detector on one split: segx "
+            "fit, then segx test."
+        )
     whole = RunFolder(folder)
     _start(config, whole)
     runs = [RunFolder(fold_folder(folder, fold)) for fold in range(folds)]

@@ -113,7 +113,7 @@ class UnseenClasses(pl.Callback):
 
     Args:
         names: What is told apart, background included.
-        labels: What mask values mean; None for classification.
+        labels: What mask values mean; None for classification and for boxes.
         expected: Names that training cases do hold; of others it is known already.
     """
 
@@ -221,6 +221,9 @@ class Collapse(pl.Callback):
 
 def _classes_in(batch: Batch, count: int, labels: Labels | None) -> Tensor:
     """Which classes a batch holds, shape (classes,), bool."""
+    if batch.objects is not None:
+        ids = torch.cat([item.classes for item in batch.objects])
+        return torch.bincount(ids - 1, minlength=count) > 0
     values = batch.label if labels is None else batch.mask
     if values is None:
         return torch.zeros(count, dtype=torch.bool)
