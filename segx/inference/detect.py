@@ -1,5 +1,6 @@
 """The story for boxes: read → normalise → tile → run → shift → suppress."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -26,6 +27,13 @@ from segx.spec import ModelSpec
 
 __all__ = ["BoxPredictor"]
 
+logger = logging.getLogger(__name__)
+
+_FULL = (
+    "%s: in %d of %d tiles the detector told %d boxes, its most: some may be missing. "
+    "Take smaller tiles (--tile), or train with more model.detector.detections."
+)
+
 # Batches of tiles that are read before the network is ready for them.
 _READ_AHEAD = 2
 
@@ -46,6 +54,8 @@ class BoxPredictor:
         skip_blank: Spare the network what shows nothing, see `blank_map`.
         working: The resolution that files are predicted at; None for the full one.
         score_threshold: Least score of a box that is kept; None takes the model's own.
+        most: Boxes that the network tells of an image, at most; a warning says where it
+            may have left some out. None if there is no bound.
 
     Raises:
         ModelError: If the model is no detector.
@@ -63,6 +73,7 @@ class BoxPredictor:
         skip_blank: bool = False,
         working: Working | None = None,
         score_threshold: float | None = None,
+        most: int | None = None,
     ) -> None:
         if spec.labels is None or spec.task != "detection":
             raise ModelError(f"{source} finds no boxes. Load it by segx.load.")
@@ -79,6 +90,7 @@ class BoxPredictor:
             own.score_threshold if score_threshold is None else score_threshold
         )
         self._runtime = runtime
+        self._most = np.inf if most is None else most * len(self.views)
 
     @property
     def about(self) -> str:
@@ -159,15 +171,18 @@ class BoxPredictor:
             np.stack([self._normalised(scan, scale, tile) for tile in batch])
             for batch in batches
         )
-        run = Frugal(self._in_all_views)
+        run, full = Frugal(self._in_all_views), 0
         for batch, pixels in zip(
             batches, ahead(images, depth=_READ_AHEAD), strict=True
         ):
             found = [boxes for part in run(pixels) for boxes in part]
+            full += sum(len(boxes) >= self._most for boxes in found)
             yield [
                 boxes.shifted(rows=tile.top, cols=tile.left)
                 for tile, boxes in zip(batch, found, strict=True)
             ]
+        if full:
+            logger.warning(_FULL, scan.path, full, len(tiles), self._most)
 
     def _normalised(
         self, scan: Scan, scale: Intensity, tile: Tile

@@ -150,6 +150,7 @@ def load_detector(
     from segx.artifact import load_model
     from segx.environment import choose_device
     from segx.inference.runtimes.eager import TorchRuntime
+    from segx.models.detection import DetectionNetwork
 
     run, *more = runs_of(Path(path))
     if more:
@@ -163,10 +164,11 @@ def load_detector(
             "0 to 1."
         )
     model = load_model(run)
+    network = model.network
     return BoxPredictor(
         model.spec,
         TorchRuntime(
-            model.network, device=choose_device(device), precision=precision or "fp32"
+            network, device=choose_device(device), precision=precision or "fp32"
         ),
         model.source,
         digest=sha256(model.source),
@@ -177,6 +179,11 @@ def load_detector(
         skip_blank=skip_blank,
         working=working,
         score_threshold=score_threshold,
+        most=(
+            network.detector.detections
+            if isinstance(network, DetectionNetwork)
+            else None
+        ),
     )
 
 

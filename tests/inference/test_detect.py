@@ -119,3 +119,14 @@ def test_tiles_that_are_left_begin_behind_whole_batches() -> None:
     pairs = zip(chain(*whole[2:]), chain(*rest), strict=True)
     for one, other in pairs:
         assert np.array_equal(one.boxes, other.boxes)
+
+
+def test_it_is_said_where_a_detector_may_have_left_boxes_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    truth = Detections.of([[0, 0, 5, 5], [10, 0, 15, 5]], [1, 1], [0.8, 0.9])
+    image = drawn(truth, 20, 100)
+    box_predictor(Blobs(), most=3).detect(image)
+    assert not caplog.records
+    box_predictor(Blobs(), most=2).detect(image)
+    assert "in 1 of 6 tiles the detector told 2 boxes, its most" in caplog.text

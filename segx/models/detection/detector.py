@@ -83,6 +83,10 @@ class Detector(nn.Module):
         features: Channels and strides of the encoder's features.
         classes: Number of classes, background excluded.
         channels: Channels of the maps of the pyramid.
+        detections: Most objects that are told of an image.
+
+    Attributes:
+        detections: The same; where so many are told, others may be missing.
     """
 
     source: ClassVar[str] = "torchvision"
@@ -92,13 +96,16 @@ class Detector(nn.Module):
     multiple: ClassVar[int] = 64
     """The images' rows and columns must be a multiple of it: the coarsest stride."""
 
-    def __init__(self, features: FeatureInfo, *, classes: int, channels: int) -> None:
+    def __init__(
+        self, features: FeatureInfo, *, classes: int, channels: int, detections: int
+    ) -> None:
         super().__init__()
         if classes < 1 or channels < 1:
             raise ModelError(
                 f"{type(self).__name__}: {classes} classes and {channels} channels "
                 "given; it takes 1 or more of both."
             )
+        self.detections = detections
         self.pyramid = Pyramid(features, channels)
 
     def forward(

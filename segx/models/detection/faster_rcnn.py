@@ -60,7 +60,9 @@ class FasterRCNN(Detector):
         nms_iou: float = 0.5,
         detections: int = 500,
     ) -> None:
-        super().__init__(features, classes=classes, channels=channels)
+        super().__init__(
+            features, classes=classes, channels=channels, detections=detections
+        )
         boxes = anchor_generator("FasterRCNN", anchors, scales=scales, aspects=aspects)
         self.rpn = RegionProposalNetwork(
             boxes,

@@ -49,7 +49,9 @@ class RetinaNet(Detector):
         nms_iou: float = 0.5,
         detections: int = 500,
     ) -> None:
-        super().__init__(features, classes=classes, channels=channels)
+        super().__init__(
+            features, classes=classes, channels=channels, detections=detections
+        )
         boxes = anchor_generator("RetinaNet", anchors, scales=scales, aspects=aspects)
         head = retinanet.RetinaNetHead(
             channels,
