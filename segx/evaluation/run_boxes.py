@@ -16,6 +16,7 @@ from segx.evaluation.provenance import Provenance, versions
 from segx.evaluation.records import write_table
 from segx.evaluation.summary_file import write_detection_summary
 from segx.inference.detect import BoxPredictor
+from segx.metrics.case_boxes import check_counting
 
 __all__ = ["measure_boxes"]
 
@@ -44,7 +45,9 @@ def measure_boxes(
     Raises:
         DataError: If the split is empty, or the data set has other classes than the
             detector was trained on.
+        MissingExtraError: If the package is not installed that scores boxes.
     """
+    check_counting()
     cases = dict(data.splits.items())[split]
     if not cases:
         raise DataError(

@@ -2,18 +2,34 @@
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
+from segx.errors import MissingExtraError
+from segx.extras import install_extra
 from segx.metrics.boxes import IOU_THRESHOLDS, RECALLS
 
-__all__ = ["MOST_BOXES", "BoxScores", "CaseBoxes"]
+__all__ = ["MOST_BOXES", "BoxScores", "CaseBoxes", "check_counting"]
 
 MOST_BOXES = 10_000
 """Most boxes of a class in a case that count; COCO's 100 are too few for cells."""
+
+
+def check_counting() -> None:
+    """Refuse to find boxes where nothing can score them.
+
+    Raises:
+        MissingExtraError: With what to install.
+    """
+    if find_spec("pycocotools") is None:
+        raise MissingExtraError(
+            "Boxes are scored by mean average precision, which needs a package that is "
+            f"not installed. Install it: {install_extra('detection')}"
+        )
 
 
 class BoxScores(NamedTuple):
