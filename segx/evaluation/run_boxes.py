@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from segx.config import FitConfig
+from segx.data.boxes import BoxSet
 from segx.data.case import SplitName
 from segx.data.datamodule import SegxDataModule
 from segx.errors import DataError
@@ -16,6 +17,7 @@ from segx.evaluation.provenance import Provenance, versions
 from segx.evaluation.records import write_table
 from segx.evaluation.summary_file import write_detection_summary
 from segx.inference.detect import BoxPredictor
+from segx.labels import Labels
 from segx.metrics.case_boxes import check_counting
 
 __all__ = ["measure_boxes"]
@@ -48,33 +50,23 @@ def measure_boxes(
         MissingExtraError: If the package is not installed that scores boxes.
     """
     check_counting()
+    boxes = _boxes_of(data, split, predictor.labels)
     cases = dict(data.splits.items())[split]
-    if not cases:
-        raise DataError(
-            f"{data.layout.root} has no {split} cases. Measure on others (--split "
-            "val), or keep some back before training: --data.test_split 0.2"
-        )
-    if data.boxes is None or data.boxes.labels != predictor.labels:
-        holds = data.boxes.labels if data.boxes else "no boxes"
-        raise DataError(
-            f"The detector was trained on {predictor.labels}, but {data.layout.root} "
-            f"holds {holds}. Measure it on a data set with the same classes."
-        )
     threshold = predictor.spec.inference.score_threshold
     detected = []
     for done, case in enumerate(cases, start=1):
         found = predictor.detect(case.images)
-        truth = data.boxes.by_case[case.id]
+        truth = boxes.by_case[case.id]
         detected.append(DetectedCase(case.id, case.patient, found, truth))
         if on_case is not None:
             on_case(done, len(cases))
     summary = summarise_detected(
         detected,
-        class_names=data.boxes.names,
+        class_names=boxes.names,
         score_threshold=threshold,
         provenance=_provenance(predictor, data, config, split),
     )
-    ids = range(1, 1 + len(data.boxes.names))
+    ids = range(1, 1 + len(boxes.names))
     counts = [(case, case.counted(threshold, ids)) for case in detected]
     write_table(
         out / "cases.csv",
@@ -86,6 +78,22 @@ def measure_boxes(
     )
     write_detection_summary(out / "summary.json", summary)
     return summary
+
+
+def _boxes_of(data: SegxDataModule, split: SplitName, trained: Labels) -> BoxSet:
+    """The true objects, if there are cases, of the classes that were learnt."""
+    if not dict(data.splits.items())[split]:
+        raise DataError(
+            f"{data.layout.root} has no {split} cases. Measure on others (--split "
+            "val), or keep some back before training: --data.test_split 0.2"
+        )
+    if data.boxes is None or data.boxes.labels != trained:
+        holds = data.boxes.labels if data.boxes else "no boxes"
+        raise DataError(
+            f"The detector was trained on {trained}, but {data.layout.root} holds "
+            f"{holds}. Measure it on a data set with the same classes."
+        )
+    return data.boxes
 
 
 def _provenance(
