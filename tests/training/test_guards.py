@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from segx.cli.main import main
 from segx.boxes import Detections
+from segx.cli.main import main
 from segx.data.dataset import Batch, Objects
 from segx.inference.loading import load
 from segx.labels import Labels
