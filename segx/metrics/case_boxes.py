@@ -2,18 +2,34 @@
 
 import math
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchmetrics.detection import MeanAveragePrecision
 
+from segx.errors import MissingExtraError
+from segx.extras import install_extra
 from segx.metrics.boxes import IOU_THRESHOLDS, RECALLS
 
-__all__ = ["MOST_BOXES", "BoxScores", "CaseBoxes"]
+__all__ = ["MOST_BOXES", "BoxScores", "CaseBoxes", "check_counting"]
 
 MOST_BOXES = 10_000
 """Most boxes of a class in a case that count; COCO's 100 are too few for cells."""
+
+
+def check_counting() -> None:
+    """Refuse to find boxes where nothing can score them.
+
+    Raises:
+        MissingExtraError: With what to install.
+    """
+    if find_spec("pycocotools") is None:
+        raise MissingExtraError(
+            "Boxes are scored by mean average precision, which needs a package that is "
+            f"not installed. Install it: {install_extra('detection')}"
+        )
 
 
 class BoxScores(NamedTuple):
@@ -25,6 +41,7 @@ class BoxScores(NamedTuple):
         map75: Likewise at 0.75.
         classes: The first of them for each class, by name.
         classes50: The second.
+        classes75: The third.
     """
 
     map: float
@@ -32,6 +49,7 @@ class BoxScores(NamedTuple):
     map75: float
     classes: dict[str, float]
     classes50: dict[str, float]
+    classes75: dict[str, float]
 
 
 class CaseBoxes(MeanAveragePrecision):
@@ -65,8 +83,8 @@ class CaseBoxes(MeanAveragePrecision):
         """What `compute` gives of all cases that came, in short."""
         found = self.compute()
         if "precision" not in found:  # neither a true nor a found box
-            undefined = dict.fromkeys(self.names, math.nan)
-            return BoxScores(math.nan, math.nan, math.nan, undefined, undefined)
+            nan, undefined = math.nan, dict.fromkeys(self.names, math.nan)
+            return BoxScores(nan, nan, nan, undefined, undefined, undefined)
         # (overlaps, recalls, classes, areas, most boxes); -1 without a true object.
         precision = found["precision"][:, :, :, 0, -1].mean(dim=1)
         of_class = dict(
@@ -82,6 +100,7 @@ class CaseBoxes(MeanAveragePrecision):
             map75=float(present[:, 5].mean()),
             classes=dict(zip(self.names, map(_mean, table), strict=True)),
             classes50=dict(zip(self.names, map(_mean, table[:, :1]), strict=True)),
+            classes75=dict(zip(self.names, map(_mean, table[:, 5:6]), strict=True)),
         )
 
 

@@ -85,13 +85,9 @@ def cross_validate(
         DataError: If the data set has a defect, or has changed meanwhile.
         TrainingError: If the folder holds something else.
     """
+    _refuse_boxes(config)
     check_training(config)
     config = _with_data(config, folds=folds, fold=None)
-    if config.task == "detection":
-        raise ConfigError(
-            "segx cv measures masks and classes. Train a detector on one split: segx "
-            "fit, then segx test."
-        )
     whole = RunFolder(folder)
     _start(config, whole)
     runs = [RunFolder(fold_folder(folder, fold)) for fold in range(folds)]
@@ -123,6 +119,14 @@ def cross_validate(
         raise TrainingError(f"{runs[0].path} makes no masks, but was trained to.")
     summary = _segmented(rows, whole, labels)
     return CrossValidated(summary, choice, n_apart, classes)
+
+
+def _refuse_boxes(config: FitConfig) -> None:
+    if config.task == "detection":
+        raise ConfigError(
+            "segx cv measures masks and classes. Train a detector on one split: segx "
+            "fit, then segx test."
+        )
 
 
 def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:

@@ -1,35 +1,21 @@
 """Detection as a Lightning module, on the same encoder as segmentation."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any, cast
 
 from torch import Tensor
 
+from segx.boxes import Detections
 from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch, Objects
-from segx.errors import ConfigError, MissingExtraError, TrainingError
-from segx.extras import install_extra
+from segx.errors import ConfigError, TrainingError
 from segx.metrics.case_boxes import CaseBoxes
 from segx.models.detection import DetectionNetwork
 from segx.spec import ModelSpec
 from segx.training.learner import Learner
 from segx.training.loss_choice import DetectorLosses
 
-__all__ = ["DetectionTask", "check_counting"]
-
-
-def check_counting() -> None:
-    """Refuse to learn boxes where nothing can score them.
-
-    Raises:
-        MissingExtraError: With what to install.
-    """
-    if find_spec("pycocotools") is None:
-        raise MissingExtraError(
-            "A detector is validated by mean average precision, which needs a package "
-            f"that is not installed. Install it: {install_extra('detection')}"
-        )
+__all__ = ["DetectionTask"]
 
 
 class DetectionTask(Learner):
@@ -74,11 +60,13 @@ class DetectionTask(Learner):
             self.log(f"train/{name}", value, batch_size=size)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
+    def validation_step(
+        self, batch: Batch, batch_idx: int
+    ) -> dict[str, Detections] | None:
         """Keep what is found in one whole case, and what is true there.
 
         Returns:
-            The boxes of both, for those who look whether anything is found.
+            Both, of what was found what is sure enough, for those who draw them.
         """
         # Several processes take turns.
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank
@@ -88,7 +76,12 @@ class DetectionTask(Learner):
         found = self(batch.image)
         truth = [{"boxes": item.boxes, "labels": item.classes} for item in objects]
         self.boxes.update(found, truth)
-        return {"truth": objects[0].boxes, "predicted": found[0]["boxes"]}
+        sure = _as_detections(found[0])
+        least = self.spec.inference.score_threshold
+        return {
+            "truth": _as_detections(truth[0]),
+            "predicted": sure.taken(sure.scores >= least),
+        }
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all cases, for each class and on the whole."""
@@ -101,6 +94,12 @@ class DetectionTask(Learner):
             self.log(f"val/map/{name}", value)
         for name, value in scores.classes50.items():
             self.log(f"val/map50/{name}", value)
+
+
+def _as_detections(objects: dict[str, Tensor]) -> Detections:
+    """The same in arrays; those without scores are true."""
+    arrays = {name: item.float().cpu().numpy() for name, item in objects.items()}
+    return Detections.of(arrays["boxes"], arrays["labels"], arrays.get("scores"))
 
 
 def _objects_of(batch: Batch) -> Sequence[Objects]:

@@ -13,13 +13,14 @@ from segx.config import FitConfig
 from segx.data.datamodule import SegxDataModule
 from segx.data.workers import release_loaders
 from segx.errors import ConfigError, DataError, SegxError
+from segx.metrics.case_boxes import check_counting
 from segx.pretrained import Transfer, check_source, load_weights
 from segx.spec import ModelSpec
 from segx.training.budget import Budget, BudgetPlanner, Plan, open_ended, planned
 from segx.training.changes import check_changes
 from segx.training.checkpointing import last_valid
 from segx.training.classification import ClassificationTask
-from segx.training.detection import DetectionTask, check_counting
+from segx.training.detection import DetectionTask
 from segx.training.learner import Learner
 from segx.training.loss_choice import balanced, check_loss
 from segx.training.multitask import MultiTask

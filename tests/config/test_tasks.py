@@ -14,6 +14,8 @@ from segx.errors import ConfigError
         ("model.decoder", "UNet", "model.decoder: UNet given"),
         ("model.detector", None, "model.detector: detection needs one"),
         ("data.boxes", None, "data.boxes: say where the boxes are"),
+        ("data.boxes", "cells/instances", "neither the name of a folder"),
+        ("data.boxes", "boxes.xml", "neither the name of a folder"),
         ("data.mask_kind", "multilabel", "data.mask_kind: multilabel"),
         ("data.columns.mask", ["a", "b"], "an object has one class"),
         ("data.resize", [64, 64], r"data.resize: \[64, 64\]"),
