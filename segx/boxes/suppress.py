@@ -15,8 +15,12 @@ __all__ = ["merge_tiles", "suppress"]
 _LIMIT = 0.5
 """Boxes of a class that share more (intersection over union) are one object's."""
 
-_CUT_PX = 2
-"""A box that ends so near to an inner border of its tile may be cut off there."""
+_HALF = 0.5
+"""Share of a box from which on another one covers it."""
+
+_CUT_PX = 4
+"""A box that ends so near to an inner border of its tile may be cut off there:
+detectors place the ends of what they see in part no more exactly."""
 
 _CLEAR_PX = 2 * _CUT_PX
 """A tile sees an object whole that ends so far from its inner borders. More than above:
@@ -41,7 +45,9 @@ def merge_tiles(
     2.  What is left of cut boxes is of larger objects. Where one agrees with a box of
         its class in another tile, as far as both tiles see, they are of one object: the
         box around all of its parts takes their place, with the highest of their scores.
-    3.  `suppress` keeps one of the boxes that several tiles have of one object.
+    3.  A box is a part, too, if a larger one of its class covers half of it and reaches
+        beyond its tile; it is dropped.
+    4.  `suppress` keeps one of the boxes that several tiles have of one object.
 
     The result does not depend on the order of tiles or boxes. Memory and time grow with
     the boxes, not with the scan.
@@ -57,13 +63,13 @@ def merge_tiles(
     owner = np.repeat(np.arange(len(tiles)), [len(boxes) for _, boxes in tiles])
     bounds = _bounds([tile for tile, _ in tiles])
     cut = _ends_at_border(found.boxes, bounds[owner], scan)
-    known = _is_seen_whole(found.boxes[:, 0::2], bounds[:, 0::2], scan.cols)
-    known &= _is_seen_whole(found.boxes[:, 1::2], bounds[:, 1::2], scan.rows)
+    known = _is_seen_whole(found.boxes, bounds, scan)
     kept = np.flatnonzero(~(cut & known))
-    parts = found.taken(kept)
-    return suppress(
-        _joined(parts, cut[kept], tiles=bounds[owner[kept]], limit=limit), limit=limit
-    )
+    parts, own = found.taken(kept), bounds[owner[kept]]
+    groups = _groups(len(parts), _same_objects(parts, cut[kept], own, limit=limit))
+    whole = _around(parts, groups)
+    seen = _around(Detections(own, parts.classes, parts.scores), groups).boxes
+    return suppress(whole.taken(~_are_parts(whole, seen)), limit=limit)
 
 
 def suppress(found: Detections, *, limit: float = _LIMIT) -> Detections:
@@ -113,35 +119,30 @@ def _ends_at_border(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool
     return before[:, 0] | before[:, 1] | behind[:, 0] | behind[:, 1]
 
 
-def _is_seen_whole(boxes: Boxes, tiles: Boxes, length: int) -> NDArray[np.bool_]:
-    """Whether, along an axis, some tile of the grid sees a box and what is around it.
-
-    Args:
-        boxes: First and last sides, shape (n, 2).
-        tiles: The same of the tiles.
-        length: Where the scan ends: what lies beyond a tile's outer border is nothing.
-    """
-    spans = np.unique(tiles, axis=0)
-    opens = np.where(spans[:, 0] > 0, spans[:, 0] + _CLEAR_PX, -np.inf)
-    closes = np.where(spans[:, 1] < length, spans[:, 1] - _CLEAR_PX, np.inf)
-    # Of the tiles that see where a box begins, the last one sees furthest.
-    last = np.searchsorted(opens, boxes[:, 0], side="right") - 1
-    return np.asarray((last >= 0) & (boxes[:, 1] <= closes[last]))
+def _is_seen_whole(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool_]:
+    """Whether some tile of the grid sees a box and what is around it, shape (n,)."""
+    seen = np.ones(len(boxes), np.bool_)
+    for axis, length in enumerate((scan.cols, scan.rows)):
+        spans = np.unique(tiles[:, axis::2], axis=0)
+        opens = np.where(spans[:, 0] > 0, spans[:, 0] + _CLEAR_PX, -np.inf)
+        closes = np.where(spans[:, 1] < length, spans[:, 1] - _CLEAR_PX, np.inf)
+        # Of the tiles that see where a box begins, the last one sees furthest.
+        last = np.searchsorted(opens, boxes[:, axis], side="right") - 1
+        seen &= (last >= 0) & (boxes[:, axis + 2] <= closes[last])
+    return seen
 
 
-def _joined(
-    found: Detections, cut: NDArray[np.bool_], *, tiles: Boxes, limit: float
-) -> Detections:
-    """One box for all the parts that tiles have of an object.
+def _same_objects(
+    found: Detections, cut: NDArray[np.bool_], tiles: Boxes, *, limit: float
+) -> Indices:
+    """Pairs of boxes that are of one object, as far as their two tiles see.
 
     Args:
         found: The boxes.
-        cut: Which of them may be cut off, shape (n,).
+        cut: Which of them may be cut off, shape (n,); one of a pair must be.
         tiles: Left, top, right and bottom of each one's tile, shape (n, 4).
-        limit: How well parts must agree.
+        limit: Intersection over union from above which they are, in what tiles share.
     """
-    if not cut.any():
-        return found
     same = [np.zeros((0, 2), np.int64)]
     for pairs in _meeting(found):
         one, other = tiles[pairs[:, 0]], tiles[pairs[:, 1]]
@@ -149,20 +150,45 @@ def _joined(
         shared = _common(one, other)
         first, second = (_common(found.boxes[index], shared) for index in pairs.T)
         same.append(pairs[of_two & (_iou(first, second) > limit)])
-    groups = _groups(len(found), np.concatenate(same))
-    boxes = np.full((groups.max(initial=-1) + 1, 4), np.inf, np.float32)
+    return np.concatenate(same)
+
+
+def _around(found: Detections, groups: Indices) -> Detections:
+    """One box around all of each group, with the highest of its scores."""
+    count = groups.max(initial=-1) + 1
+    boxes = np.full((count, 4), np.inf, np.float32)
     boxes[:, 2:] = -np.inf
     np.minimum.at(boxes[:, :2], groups, found.boxes[:, :2])
     np.maximum.at(boxes[:, 2:], groups, found.boxes[:, 2:])
-    scores = np.zeros(len(boxes), np.float32)
+    scores = np.zeros(count, np.float32)
     np.maximum.at(scores, groups, found.scores)
-    classes = np.ones(len(boxes), np.int64)
+    classes = np.ones(count, np.int64)
     classes[groups] = found.classes
     return Detections(boxes, classes, scores)
 
 
+def _are_parts(found: Detections, seen: Boxes) -> NDArray[np.bool_]:
+    """Which boxes a larger one covers that ends where they could not be seen to end.
+
+    Args:
+        found: The boxes.
+        seen: Left, top, right and bottom of the tiles that each was seen in.
+    """
+    parts = np.zeros(len(found), np.bool_)
+    for pairs in _meeting(found):
+        for index, other in (pairs.T, pairs.T[::-1]):
+            inner, outer = found.boxes[index], found.boxes[other]
+            size, larger = _area(inner), _area(outer)
+            covers = _area(_common(inner, outer)) > _HALF * size
+            leaves = _area(_common(outer, seen[index])) < larger
+            parts[index[covers & leaves & (size < larger)]] = True
+    return parts
+
+
 def _groups(count: int, pairs: Indices) -> Indices:
     """For each of `count` boxes the number of the group that pairs join it to."""
+    if not len(pairs):
+        return np.arange(count)
     ones = np.ones(len(pairs), np.bool_)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)

@@ -12,7 +12,7 @@ from segx.boxes import Detections, merge_tiles, suppress
 from segx.geometry import Extent, Region
 from segx.tiles.grid import cover
 
-_CLEAR = 8
+_CLEAR = 16
 """How much smaller than the overlap an object is that one tile sees with its ground."""
 
 Found = set[tuple[float, ...]]
@@ -25,13 +25,12 @@ def _values(found: Detections) -> Found:
     return set(rows)
 
 
-def _iou(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    """Of two boxes of integers, by the pixels that they cover."""
-    covered = [
-        {(row, col) for row in range(box[1], box[3]) for col in range(box[0], box[2])}
-        for box in (one, other)
-    ]
-    return len(covered[0] & covered[1]) / len(covered[0] | covered[1])
+def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    """Share of the smaller of two boxes that the other covers."""
+    rows = min(one[3], other[3]) - max(one[1], other[1])
+    cols = min(one[2], other[2]) - max(one[0], other[0])
+    sizes = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return max(rows, 0) * max(cols, 0) / min(sizes)
 
 
 @st.composite
@@ -46,7 +45,7 @@ def grids(draw: st.DrawFn) -> tuple[Extent, list[Region], int]:
 
 @st.composite
 def objects(draw: st.DrawFn, scan: Extent, *, largest: int, limit: float) -> Detections:
-    """Objects of a few classes; two of a class share at most `limit`."""
+    """Objects of two classes; of two of a class, at most `limit` is shared."""
     chosen: list[tuple[int, ...]] = []
     for _ in range(draw(st.integers(1, 7))):
         rows = draw(st.integers(1, min(largest, scan.rows)))
@@ -54,7 +53,7 @@ def objects(draw: st.DrawFn, scan: Extent, *, largest: int, limit: float) -> Det
         top = draw(st.integers(0, scan.rows - rows))
         left = draw(st.integers(0, scan.cols - cols))
         box = (left, top, left + cols, top + rows, draw(st.integers(1, 2)))
-        rivals = (_iou(box, other) for other in chosen if other[4] == box[4])
+        rivals = (_shared(box, other) for other in chosen if other[4] == box[4])
         if all(share <= limit for share in rivals):
             chosen.append(box)
     scores = [draw(st.sampled_from([0.25, 0.5, 1])) for _ in chosen]
@@ -65,15 +64,13 @@ def objects(draw: st.DrawFn, scan: Extent, *, largest: int, limit: float) -> Det
 
 def _seen(truth: Detections, tiles: list[Region]) -> list[tuple[Region, Detections]]:
     """What a perfect detector finds in each tile, in pixels of the scan."""
-    return [
-        (
-            tile,
-            truth.shifted(rows=-tile.top, cols=-tile.left)
-            .clipped(tile.extent)
-            .shifted(rows=tile.top, cols=tile.left),
-        )
-        for tile in tiles
-    ]
+    return [(tile, _inside(truth, tile)) for tile in tiles]
+
+
+def _inside(found: Detections, tile: Region) -> Detections:
+    """The parts that lie in a tile."""
+    own = found.shifted(rows=-tile.top, cols=-tile.left).clipped(tile.extent)
+    return own.shifted(rows=tile.top, cols=tile.left)
 
 
 @given(st.data(), grids())
@@ -129,13 +126,43 @@ def test_a_tile_that_sees_more_is_believed_where_it_sees_nothing() -> None:
         assert len(merge_tiles([(tiles[0], whole), (tiles[1], nothing)], scan)) == 1
 
 
-def test_an_object_that_two_tiles_see_a_little_differently_is_not_lost() -> None:
-    """Each may hold that it is cut off in the own tile and whole in the other."""
+@pytest.mark.parametrize("left", range(48, 64))
+def test_an_object_that_two_tiles_see_a_little_differently_is_not_lost(
+    left: int,
+) -> None:
+    """Each might hold that it is cut off in the own tile, and whole in the other."""
     scan, tiles = Extent(100, 150), [Region(0, 0, 100, 100), Region(0, 50, 100, 100)]
-    for shift in np.arange(-2, 2.25, 0.25):
-        one = Detections.of([[52 + shift, 40, 98 - shift, 60]], [1], [0.8])
-        other = Detections.of([[52 - shift, 40, 98 + shift, 60]], [1], [0.9])
-        assert len(merge_tiles([(tiles[0], one), (tiles[1], other)], scan)) == 1
+    for shift in np.arange(-1.75, 2, 0.25):
+        one = Detections.of([[left + shift, 40, 150 - left + shift, 60]], [1], [0.8])
+        other = Detections.of([[left - shift, 40, 150 - left - shift, 60]], [1], [0.9])
+        seen = [(tiles[0], one), (tiles[1], other)]
+        clipped = [(tile, _inside(boxes, tile)) for tile, boxes in seen]
+        assert len(merge_tiles(clipped, scan)) == 1
+
+
+@given(st.integers(0, 2**32), st.integers(100, 260), st.integers(100, 260))
+def test_a_detector_that_errs_by_a_pixel_leaves_neither_doubles_nor_cut_boxes(
+    seed: int, rows: int, cols: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    scan = Extent(rows, cols)
+    tiles = cover(scan, Extent(100, 100), overlap_px=Extent(50, 50))
+    # One object in the middle of each field of 40 px: all are apart.
+    tops, lefts = np.mgrid[5 : rows - 30 : 40, 5 : cols - 30 : 40].reshape(2, -1)
+    sides = rng.integers(16, 30, (2, len(tops)))
+    boxes = np.stack([lefts, tops, lefts + sides[1], tops + sides[0]], axis=1)
+    truth = Detections.of(boxes, np.ones(len(boxes)))
+    seen = []
+    for tile, part in _seen(truth, list(tiles)):
+        found = part.boxes + rng.uniform(-1, 1, part.boxes.shape)
+        turned = (found[:, :2] >= found[:, 2:]).any(axis=1)
+        scores = rng.uniform(0.5, 1, len(part))
+        noisy = Detections.of(found[~turned], part.classes[~turned], scores[~turned])
+        seen.append((tile, _inside(noisy, tile)))
+    merged = merge_tiles(seen, scan)
+    assert len(merged) == len(truth)
+    order = np.lexsort((merged.boxes[:, 0] // 40, merged.boxes[:, 1] // 40))
+    assert np.abs(merged.boxes[order] - truth.boxes).max() <= 1
 
 
 def test_parts_of_a_large_object_have_the_highest_score() -> None:
@@ -147,6 +174,17 @@ def test_parts_of_a_large_object_have_the_highest_score() -> None:
     found = merge_tiles(parts, scan)
     assert found.boxes.tolist() == [[20, 10, 130, 42]]
     assert found.scores == pytest.approx(0.8)
+
+
+def test_a_part_that_ends_before_the_border_gives_way_to_what_reaches_beyond() -> None:
+    scan, tiles = Extent(100, 150), [Region(0, 0, 100, 100), Region(0, 50, 100, 100)]
+    part = Detections.of([[70, 40, 93, 60]], [1], [0.9])
+    whole = Detections.of([[70, 40, 130, 60]], [1], [0.6])
+    found = merge_tiles([(tiles[0], part), (tiles[1], whole)], scan)
+    assert found.boxes.tolist() == whole.boxes.tolist()
+    # Where one tile sees both ends of both, they are two objects.
+    both = Detections.joined([part, whole])
+    assert len(merge_tiles([(tiles[1], both)], scan)) == 2
 
 
 def test_no_tiles_have_no_boxes() -> None:
