@@ -91,9 +91,7 @@ def _parts(
         from segx.evaluation.run_boxes import measure_boxes
         from segx.inference.loading import load_detector
 
-        # Average precision asks for boxes of every score.
-        detector = load_detector(arguments.run, score_threshold=0)
-        return {out: partial(measure_boxes, detector)}
+        return {out: partial(measure_boxes, load_detector(arguments.run))}
     from segx.evaluation.run import measure, places_of
     from segx.inference.loading import load
 

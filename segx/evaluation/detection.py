@@ -12,7 +12,12 @@ from segx.boxes import Detections
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate, Resampling, mean_of_defined
 from segx.evaluation.provenance import Provenance
-from segx.metrics.boxes import IOU_THRESHOLDS, box_precision, match_boxes
+from segx.metrics.boxes import (
+    IOU_THRESHOLDS,
+    box_precision,
+    match_boxes,
+    taken_boxes,
+)
 from segx.metrics.case_boxes import MOST_BOXES, CaseBoxes
 
 __all__ = [
@@ -69,14 +74,25 @@ class DetectedCase:
 
     def counted(self, threshold: float, classes: Sequence[int]) -> "BoxCounts":
         """Found, missed and false boxes of some classes; see `DETECTION_POLICY`."""
-        sure = self.found.taken(self.found.scores >= threshold)
-        hits = sum(
-            int(match_boxes(_of(sure, i), _of(self.truth, i), thresholds=(0.5,)).sum())
-            for i in classes
+        found, missed, false = (
+            int(np.isin(item.classes, classes).sum())
+            for item in self.verdicts(threshold)
         )
-        told = int(np.isin(sure.classes, classes).sum())
-        objects = int(np.isin(self.truth.classes, classes).sum())
-        return BoxCounts(objects, hits, objects - hits, told - hits)
+        return BoxCounts(found + missed, found, missed, false)
+
+    def verdicts(self, threshold: float) -> tuple[Detections, Detections, Detections]:
+        """The boxes that are right, the true ones that are missed, and false boxes."""
+        sure = self.found.taken(self.found.scores >= threshold)
+        sure = sure.taken(np.argsort(-sure.scores, kind="stable"))
+        is_right = np.zeros(len(sure), np.bool_)
+        is_missed = np.ones(len(self.truth), np.bool_)
+        for index in np.unique(sure.classes):
+            mine = np.flatnonzero(sure.classes == index)
+            real = np.flatnonzero(self.truth.classes == index)
+            taken = taken_boxes(sure.boxes[mine], self.truth.boxes[real])
+            is_right[mine[taken >= 0]] = True
+            is_missed[real[taken[taken >= 0]]] = False
+        return sure.taken(is_right), self.truth.taken(is_missed), sure.taken(~is_right)
 
 
 @dataclass(frozen=True, slots=True)

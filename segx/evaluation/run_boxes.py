@@ -1,6 +1,6 @@
 """Measure a trained detector on whole cases, searched as `segx predict` does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from segx.config import FitConfig
@@ -15,6 +15,7 @@ from segx.evaluation.detection import (
 )
 from segx.evaluation.provenance import Provenance, versions
 from segx.evaluation.records import write_table
+from segx.evaluation.report import Look, write_detection_report
 from segx.evaluation.summary_file import write_detection_summary
 from segx.inference.detect import BoxPredictor
 from segx.labels import Labels
@@ -34,10 +35,10 @@ def measure_boxes(
     split: SplitName = "test",
     on_case: Callable[[int, int], None] | None = None,
 ) -> DetectionSummary:
-    """Search every case of a split and write cases.csv and summary.json.
+    """Search every case of a split and write cases.csv, summary.json, report.html.
 
     Args:
-        predictor: A trained detector that keeps boxes of any score.
+        predictor: A trained detector; boxes of any score are asked of it.
         data: The data set, split as it was for the training.
         out: Folder for the files.
         config: The run's config, to be written down beside the numbers.
@@ -52,10 +53,9 @@ def measure_boxes(
     check_counting()
     boxes = _boxes_of(data, split, predictor.labels)
     cases = dict(data.splits.items())[split]
-    threshold = predictor.spec.inference.score_threshold
-    detected = []
+    searched, detected = predictor.of_every_score(), []
     for done, case in enumerate(cases, start=1):
-        found = predictor.detect(case.images)
+        found = searched.detect(case.images)
         truth = boxes.by_case[case.id]
         detected.append(DetectedCase(case.id, case.patient, found, truth))
         if on_case is not None:
@@ -63,21 +63,26 @@ def measure_boxes(
     summary = summarise_detected(
         detected,
         class_names=boxes.names,
-        score_threshold=threshold,
+        score_threshold=predictor.spec.inference.score_threshold,
         provenance=_provenance(predictor, data, config, split),
     )
-    ids = range(1, 1 + len(boxes.names))
-    counts = [(case, case.counted(threshold, ids)) for case in detected]
-    write_table(
-        out / "cases.csv",
-        _COLUMNS,
-        [
-            (case.case, case.patient, n.objects, n.found, n.missed, n.false)
-            for case, n in counts
-        ],
-    )
+    write_table(out / "cases.csv", _COLUMNS, (_row(case, summary) for case in detected))
     write_detection_summary(out / "summary.json", summary)
+    extents = data.survey.extents
+    write_detection_report(
+        out / "report.html",
+        summary,
+        detected,
+        images={case.id: (case.image, extents[case.id]) for case in cases},
+        look=Look(predictor.spec.axis, predictor.spec.intensity),
+    )
     return summary
+
+
+def _row(case: DetectedCase, summary: DetectionSummary) -> Sequence[str | int | None]:
+    ids = range(1, 1 + len(summary.classes))
+    n = case.counted(summary.score_threshold, ids)
+    return case.case, case.patient, n.objects, n.found, n.missed, n.false
 
 
 def _boxes_of(data: SegxDataModule, split: SplitName, trained: Labels) -> BoxSet:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,13 @@ class BoxPredictor:
             "working": self.working,
             "score_threshold": self.score_threshold,
         }
+
+    def of_every_score(self) -> "BoxPredictor":
+        """The same detector, which keeps every box that its network tells."""
+        other = copy(self)
+        other.score_threshold = 0.0
+        other._most = np.inf  # noqa: SLF001 - of its own class
+        return other
 
     def open(self, *paths: Path) -> Scan:
         """Open a scan, from one file or a file a channel, at the working resolution."""

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IOU_THRESHOLDS", "RECALLS", "box_precision", "match_boxes", "overlaps_of"]
+__all__ = [
+    "IOU_THRESHOLDS",
+    "RECALLS",
+    "box_precision",
+    "match_boxes",
+    "overlaps_of",
+    "taken_boxes",
+]
 
 IOU_THRESHOLDS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))
 """Least overlap of a hit: what COCO averages over, 0.5 to 0.95."""
@@ -60,17 +67,37 @@ def match_boxes(
         array([ True, False])
     """
     overlaps = overlaps_of(found, truth)
-    hits = np.zeros((len(overlaps), len(thresholds)), np.bool_)
-    for column, threshold in enumerate(thresholds):
-        least = min(threshold, _NEARLY_1)
-        free = np.ones(overlaps.shape[1], np.bool_)
-        for row in np.flatnonzero((overlaps >= least).any(axis=1)):
-            open_to_it = np.where(free, overlaps[row], -1)[::-1]
-            best = int(open_to_it.argmax())  # of equals the last, as COCO has it
-            if open_to_it[best] >= least:
-                free[len(free) - 1 - best] = False
-                hits[row, column] = True
-    return hits
+    taken = [_taken(overlaps, min(threshold, _NEARLY_1)) for threshold in thresholds]
+    return np.stack(taken, axis=1) >= 0
+
+
+def taken_boxes(
+    found: Boxes, truth: Boxes, *, threshold: float = 0.5
+) -> NDArray[np.int64]:
+    """Which true box each found one takes, as `match_boxes` has it; -1 for none.
+
+    Args:
+        found: The best first, shape (n, 4).
+        truth: Shape (m, 4).
+        threshold: Least intersection over union of a hit.
+
+    Returns:
+        Shape (n,).
+    """
+    return _taken(overlaps_of(found, truth), min(threshold, _NEARLY_1))
+
+
+def _taken(overlaps: NDArray[np.float64], least: float) -> NDArray[np.int64]:
+    """Index of the true box that each found one takes, in their order; or -1."""
+    taken = np.full(len(overlaps), -1, np.int64)
+    free = np.ones(overlaps.shape[1], np.bool_)
+    for row in np.flatnonzero((overlaps >= least).any(axis=1)):
+        open_to_it = np.where(free, overlaps[row], -1)[::-1]
+        best = int(open_to_it.argmax())  # of equals the last, as COCO has it
+        if open_to_it[best] >= least:
+            taken[row] = len(free) - 1 - best
+            free[taken[row]] = False
+    return taken
 
 
 def box_precision(

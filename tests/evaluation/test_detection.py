@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 pytest.importorskip("pycocotools", reason="boxes are scored with segx[detection]")
 
@@ -21,7 +22,13 @@ from segx.evaluation.detection import (
     DetectionSummary,
     summarise_detected,
 )
+from segx.evaluation.report import Look, write_detection_report
+from segx.evaluation.report.boxes import report_on_boxes
+from segx.evaluation.report.sketch import FALSE, MISSED, RIGHT
 from segx.evaluation.summary_file import write_detection_summary
+from segx.geometry import Extent
+from segx.pages import Gallery
+from tests.pages.offline import addresses, parse
 
 NAMES = ("cell", "debris")
 
@@ -153,3 +160,28 @@ def test_the_summary_is_strict_json_with_its_policy(tmp_path: Path) -> None:
     assert content["scores"]["map50"]["value"] is None
     assert content["score_threshold"] == 0.5
     assert content["classes"]["cell"]["counts"]["objects"] == 0
+
+
+def test_the_report_shows_the_summary_and_the_worst_images(tmp_path: Path) -> None:
+    cases = some_cases(5)
+    summary = summed_up(cases)
+    picture = np.random.default_rng(0).integers(0, 255, (100, 120, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "c.png")
+    images = {case.case: (tmp_path / "c.png", Extent(100, 120)) for case in cases}
+    page = report_on_boxes(summary, cases, images=images, look=Look())
+    (gallery,) = next(s for s in page.sections if s.heading == "Most mistakes").blocks
+    assert isinstance(gallery, Gallery)
+    wrong = {case.case: case.counted(0.5, [1, 2]) for case in cases}
+    worst = max(wrong.values(), key=lambda n: n.missed + n.false)
+    assert wrong[gallery.pictures[0].title] == worst
+    for shown in gallery.pictures:
+        counts = wrong[shown.title]
+        corners = {line.line: line.path.count("M") for line in shown.contours}
+        told = (corners.get(line, 0) for line in (RIGHT, MISSED, FALSE))
+        assert tuple(told) == (counts.found, counts.missed, counts.false)
+    write_detection_report(tmp_path / "report.html", summary, cases, images=images)
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert addresses(html) == []
+    text = " ".join(" ".join(parse(html).shown).split())
+    assert f"{summary.scores.map50.value:.3f}" in text
+    assert DETECTION_POLICY in text

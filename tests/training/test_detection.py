@@ -87,7 +87,8 @@ def test_segx_test_counts_every_image(
     assert main(["test", str(run)]) == 0
     shown = capsys.readouterr().out
     assert "AP50" in shown
-    assert "report.html" not in shown
+    assert "cases.csv, summary.json, report.html" in " ".join(shown.split())
+    assert (run / "test" / "report.html").is_file()
     with (run / "test" / "cases.csv").open() as file:
         rows = list(csv.DictReader(file))
     summary = json.loads((run / "test" / "summary.json").read_text())
