@@ -172,4 +172,5 @@ def test_boxes_are_checked_as_a_detector_reads_them(
     assert main([*words, "--data.boxes", "boxes.csv"]) == 1
     shown = capsys.readouterr().out
     assert "which has no area" in shown
-    assert "val3.png" in shown  # is not listed
+    assert "is not listed in" in shown
+    assert "8 errors" in shown  # the bad box, and the images that no line names
