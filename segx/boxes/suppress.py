@@ -4,8 +4,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from segx.boxes.detections import Detections
 from segx.geometry import Extent, Region
@@ -16,7 +14,8 @@ _LIMIT = 0.5
 """Boxes of a class that share more (intersection over union) are one object's."""
 
 _HALF = 0.5
-"""Share of a box from which on another one covers it."""
+"""Share of a box from which on another one covers it; and share of its score from which
+on another one is as good as it: what is hardly believed shall not change what is."""
 
 _CUT_PX = 4
 """A box that ends so near to an inner border of its tile may be cut off there:
@@ -43,11 +42,14 @@ def merge_tiles(
         it and what lies beyond: that tile's word counts, whatever it is. Of objects
         smaller than the overlap, no cut box is left.
     2.  What is left of cut boxes is of larger objects. Where one agrees with a box of
-        its class in another tile, as far as both tiles see, they are of one object: the
-        box around all of its parts takes their place, with the highest of their scores.
+        its class in another tile, as far as both tiles see, they are of one object,
+        which has at most one box in each tile: those that agree best are joined first.
+        The box around all parts takes their place, with the highest of their scores.
     3.  A box is a part, too, if a larger one of its class covers half of it and reaches
         beyond its tile; it is dropped.
     4.  `suppress` keeps one of the boxes that several tiles have of one object.
+
+    A box less than half as sure as another neither joins nor drops it by 2 and 3.
 
     The result does not depend on the order of tiles or boxes. Memory and time grow with
     the boxes, not with the scan.
@@ -62,11 +64,13 @@ def merge_tiles(
     found = Detections.joined(boxes for _, boxes in tiles)
     owner = np.repeat(np.arange(len(tiles)), [len(boxes) for _, boxes in tiles])
     bounds = _bounds([tile for tile, _ in tiles])
-    cut = _ends_at_border(found.boxes, bounds[owner], scan)
-    known = _is_seen_whole(found.boxes, bounds, scan)
-    kept = np.flatnonzero(~(cut & known))
-    parts, own = found.taken(kept), bounds[owner[kept]]
-    groups = _groups(len(parts), _same_objects(parts, cut[kept], own, limit=limit))
+    own = bounds[owner]
+    cut = _ends_at_border(found.boxes, own, scan)
+    kept = np.flatnonzero(~(cut & _is_seen_whole(found.boxes, bounds, scan)))
+    # In an order of the values alone, so that what ties is always settled alike.
+    kept = kept[np.lexsort((*found.taken(kept).boxes.T, *own[kept].T))]
+    parts, own, cut = found.taken(kept), own[kept], cut[kept]
+    groups = _grouped(own, *_same_objects(parts, cut, own, limit=limit))
     whole = _around(parts, groups)
     seen = _around(Detections(own, parts.classes, parts.scores), groups).boxes
     return suppress(whole.taken(~_are_parts(whole, seen)), limit=limit)
@@ -134,7 +138,7 @@ def _is_seen_whole(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool_
 
 def _same_objects(
     found: Detections, cut: NDArray[np.bool_], tiles: Boxes, *, limit: float
-) -> Indices:
+) -> tuple[Indices, NDArray[np.float32]]:
     """Pairs of boxes that are of one object, as far as their two tiles see.
 
     Args:
@@ -142,15 +146,45 @@ def _same_objects(
         cut: Which of them may be cut off, shape (n,); one of a pair must be.
         tiles: Left, top, right and bottom of each one's tile, shape (n, 4).
         limit: Intersection over union from above which they are, in what tiles share.
+
+    Returns:
+        The pairs, shape (pairs, 2), and how well they agree.
     """
     same = [np.zeros((0, 2), np.int64)]
+    agreement = [np.zeros(0, np.float32)]
     for pairs in _meeting(found):
         one, other = tiles[pairs[:, 0]], tiles[pairs[:, 1]]
-        of_two = (one != other).any(axis=1) & cut[pairs].any(axis=1)
+        scores = found.scores[pairs]
+        is_sure = scores.min(axis=1) >= _HALF * scores.max(axis=1)
+        of_two = (one != other).any(axis=1) & cut[pairs].any(axis=1) & is_sure
         shared = _common(one, other)
-        first, second = (_common(found.boxes[index], shared) for index in pairs.T)
-        same.append(pairs[of_two & (_iou(first, second) > limit)])
-    return np.concatenate(same)
+        share = _iou(*(_common(found.boxes[index], shared) for index in pairs.T))
+        same.append(pairs[of_two & (share > limit)])
+        agreement.append(share[of_two & (share > limit)])
+    return np.concatenate(same), np.concatenate(agreement)
+
+
+def _grouped(tiles: Boxes, pairs: Indices, agreement: NDArray[np.float32]) -> Indices:
+    """For each box the number of its group, which has one of each tile at most.
+
+    Args:
+        tiles: Left, top, right and bottom of each one's tile, shape (n, 4).
+        pairs: What may be joined, shape (pairs, 2).
+        agreement: How well; the best are joined first.
+    """
+    group = np.arange(len(tiles))
+    members = {index: [index] for index in np.unique(pairs).tolist()}
+    ordered = np.sort(pairs, axis=1)
+    best = np.lexsort((ordered[:, 1], ordered[:, 0], -agreement))
+    for first, second in ordered[best].tolist():
+        one, other = sorted((int(group[first]), int(group[second])))
+        places = {tuple(tiles[index].tolist()) for index in members[one]}
+        if one != other and all(
+            tuple(tiles[index].tolist()) not in places for index in members[other]
+        ):
+            group[members[other]] = one
+            members[one] += members.pop(other)
+    return np.unique(group, return_inverse=True)[1]
 
 
 def _around(found: Detections, groups: Indices) -> Detections:
@@ -181,17 +215,9 @@ def _are_parts(found: Detections, seen: Boxes) -> NDArray[np.bool_]:
             size, larger = _area(inner), _area(outer)
             covers = _area(_common(inner, outer)) > _HALF * size
             leaves = _area(_common(outer, seen[index])) < larger
-            parts[index[covers & leaves & (size < larger)]] = True
+            is_sure = found.scores[other] >= _HALF * found.scores[index]
+            parts[index[covers & leaves & is_sure & (size < larger)]] = True
     return parts
-
-
-def _groups(count: int, pairs: Indices) -> Indices:
-    """For each of `count` boxes the number of the group that pairs join it to."""
-    if not len(pairs):
-        return np.arange(count)
-    ones = np.ones(len(pairs), np.bool_)
-    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def _ranking(found: Detections) -> Indices:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.boxes import Detections, merge_tiles
-from segx.errors import ModelError, ScanError
+from segx.errors import ConfigError, ModelError, ScanError
 from segx.geometry import Extent, Tile
 from segx.inference.ahead import ahead
 from segx.inference.blank import blank_map
@@ -60,6 +60,7 @@ class BoxPredictor:
 
     Raises:
         ModelError: If the model is no detector.
+        ConfigError: If the threshold is no score.
     """
 
     def __init__(
@@ -90,6 +91,11 @@ class BoxPredictor:
         self.score_threshold = (
             own.score_threshold if score_threshold is None else score_threshold
         )
+        if not 0 <= self.score_threshold <= 1:
+            raise ConfigError(
+                f"A score threshold of {self.score_threshold:g} was asked for; scores "
+                "are from 0 to 1."
+            )
         self._runtime = runtime
         self._most = np.inf if most is None else most * len(self.views)
 

@@ -152,18 +152,7 @@ def load_detector(
     from segx.inference.runtimes.eager import TorchRuntime
     from segx.models.detection import DetectionNetwork
 
-    run, *more = runs_of(Path(path))
-    if more:
-        raise ConfigError(
-            f"{path} holds {len(more) + 1} folds, and boxes of several detectors can't "
-            f"be averaged. Give one of them, such as {run}."
-        )
-    if score_threshold is not None and not 0 <= score_threshold <= 1:
-        raise ConfigError(
-            f"A score threshold of {score_threshold:g} was asked for; scores are from "
-            "0 to 1."
-        )
-    model = load_model(run)
+    model = load_model(_only_run(Path(path)))
     network = model.network
     return BoxPredictor(
         model.spec,
@@ -210,6 +199,17 @@ def _member(
         classifier = classifier_of(model, device=device)
     engine = choices.choose(runtime=runtime, precision=precision)
     return _in_engine(spec, source, engine, classifier)
+
+
+def _only_run(path: Path) -> Path:
+    """The run at a path that holds no other."""
+    run, *more = runs_of(path)
+    if more:
+        raise ConfigError(
+            f"{path} holds {len(more) + 1} folds, and boxes of several detectors can't "
+            f"be averaged. Give one of them, such as {run}."
+        )
+    return run
 
 
 def _refuse_detector(model: "Model") -> None:

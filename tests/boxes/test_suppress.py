@@ -187,6 +187,31 @@ def test_a_part_that_ends_before_the_border_gives_way_to_what_reaches_beyond() -
     assert len(merge_tiles([(tiles[1], both)], scan)) == 2
 
 
+def test_what_is_hardly_believed_does_not_change_what_is() -> None:
+    scan, tiles = Extent(100, 150), [Region(0, 0, 100, 100), Region(0, 50, 100, 100)]
+    for right in (90, 100):  # a box that ends within its tile, or is cut off
+        sure = Detections.of([[30, 40, right, 60]], [1], [0.9])
+        unsure = Detections.of([[50, 38, 140, 62]], [1], [0.3])
+        found = merge_tiles([(tiles[0], sure), (tiles[1], unsure)], scan)
+        assert found.boxes.tolist() == [*sure.boxes.tolist(), *unsure.boxes.tolist()]
+
+
+def test_a_crowd_of_boxes_does_not_become_one() -> None:
+    """An object has one box in a tile: no chain joins all that overlaps."""
+    rng = np.random.default_rng(0)
+    scan, tiles = Extent(100, 150), [Region(0, 0, 100, 100), Region(0, 50, 100, 100)]
+    seen = []
+    for tile in tiles:
+        tops, sides = rng.uniform(0, 70, 60), rng.uniform(20, 30, 60)
+        boxes = np.stack([np.full(60, 40), tops, np.full(60, 110), tops + sides], 1)
+        crowd = Detections.of(boxes, np.ones(60), rng.uniform(0.5, 1, 60))
+        seen.append((tile, suppress(_inside(crowd, tile))))
+    merged = merge_tiles(seen, scan)
+    assert len(merged) > 1
+    assert merged.boxes[:, 3].max() - merged.boxes[:, 1].min() > 80
+    assert (merged.boxes[:, 3] - merged.boxes[:, 1]).max() < 60
+
+
 def test_no_tiles_have_no_boxes() -> None:
     assert len(merge_tiles([], Extent(5, 5))) == 0
     assert len(suppress(Detections.empty())) == 0

@@ -9,6 +9,7 @@ from PIL import Image
 
 from segx.boxes import Detections
 from segx.errors import ScanError
+from segx.inference import sketch
 from segx.inference.box_files import write_coco, write_rectangles
 from segx.inference.box_writer import detect_files
 from segx.inference.outputs import Wanted, plan_outputs
@@ -196,6 +197,21 @@ def test_the_overlay_shows_the_outlines(tmp_path: Path) -> None:
         expected[top + 1 : bottom - 1, left + 1 : right - 1] = False
     assert np.array_equal(changed, expected)
     assert shown[4, 3].tolist() == list(THREE.colours[1])
+
+
+def test_the_overlay_of_a_large_scan_is_small_and_boxes_stay_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sketch, "_LONGEST_SIDE", 30)
+    scan = _scan(tmp_path / "a.png")
+    detect_files(box_predictor(Blobs()), [scan], tmp_path / "out")
+    with Image.open(tmp_path / "out" / "a_overlay.png") as picture:
+        shown = np.asarray(picture)
+    assert shown.shape == (24, 30, 3)
+    left, top, right, bottom = (_TRUTH.boxes[1] // 3).astype(int)
+    colour = list(THREE.colours[2])
+    assert shown[top, left].tolist() == colour
+    assert shown[bottom - 1, right - 1].tolist() == colour
 
 
 @pytest.mark.parametrize(

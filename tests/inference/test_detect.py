@@ -130,3 +130,10 @@ def test_it_is_said_where_a_detector_may_have_left_boxes_out(
     assert not caplog.records
     box_predictor(Blobs(), most=2).detect(image)
     assert "in 1 of 6 tiles the detector told 2 boxes, its most" in caplog.text
+
+
+def test_a_scan_that_is_blank_all_over_holds_nothing() -> None:
+    blobs = Blobs()
+    image = np.zeros((100, 90, 3), np.uint8)
+    assert len(box_predictor(blobs, skip_blank=True).detect(image)) == 0
+    assert blobs.tiles == 0
