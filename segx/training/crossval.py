@@ -85,7 +85,6 @@ def cross_validate(
         DataError: If the data set has a defect, or has changed meanwhile.
         TrainingError: If the folder holds something else.
     """
-    _refuse_boxes(config)
     check_training(config)
     config = _with_data(config, folds=folds, fold=None)
     whole = RunFolder(folder)
@@ -137,6 +136,7 @@ def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
 
 def _start(config: FitConfig, whole: RunFolder) -> None:
     """Make the folder, or make sure that it is the same cross-validation."""
+    _refuse_boxes(config)
     if not whole.config_file.is_file():
         whole.create()
         whole.checkpoints.rmdir()  # each fold has its own

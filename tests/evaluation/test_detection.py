@@ -89,7 +89,7 @@ def test_counts_are_those_made_by_hand() -> None:
     assert [item.n_images for item in summary.classes] == [1, 1]
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=st.integers(0, 10_000))
 def test_counts_add_up_and_values_lie_in_their_intervals(seed: int) -> None:
     cases = some_cases(seed)
