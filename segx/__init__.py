@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING
 from segx.errors import SegxError
 
 if TYPE_CHECKING:
-    from segx.inference.loading import load
+    from segx.boxes.detections import Detections
+    from segx.inference.detect import BoxPredictor
+    from segx.inference.loading import load, load_detector
     from segx.inference.predictor import Predictor
 
-__all__ = ["Predictor", "SegxError", "__version__", "load"]
+__all__ = [
+    "BoxPredictor",
+    "Detections",
+    "Predictor",
+    "SegxError",
+    "__version__",
+    "load",
+    "load_detector",
+]
 
 __version__ = "0.1.0"
 
 # Public name → the module that it is taken from on first use.
 _LAZY = {
+    "BoxPredictor": "segx.inference.detect",
+    "Detections": "segx.boxes.detections",
     "Predictor": "segx.inference.predictor",
     "load": "segx.inference.loading",
+    "load_detector": "segx.inference.loading",
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from segx.atomic import (
     digest_file,
@@ -30,7 +30,8 @@ from segx.config import (
 )
 from segx.errors import ArtifactError, ConfigError, ModelError
 from segx.models.decoders import DECODERS, Decoder, check_pair
-from segx.models.encoder import ENCODERS, XceptionEncoder
+from segx.models.detection import DETECTORS, DetectionNetwork, Detector
+from segx.models.encoder import ENCODERS, XceptionEncoder, check_encoder
 from segx.models.network import Network
 from segx.spec import ModelSpec, parse_spec
 
@@ -74,23 +75,40 @@ _PLACES = (
 class Model:
     """A network in evaluation mode, what it was built from and where it came from."""
 
-    network: Network
+    network: Network | DetectionNetwork
     spec: ModelSpec
     source: Path
+
+    @property
+    def logits_network(self) -> Network:
+        """The network, where it gives logits of pixels or of images.
+
+        Raises:
+            ModelError: If it finds boxes.
+        """
+        if isinstance(self.network, DetectionNetwork):
+            raise ModelError(
+                f"{self.source} finds boxes, and this takes a model of masks or of "
+                "classes. Its boxes are told by segx predict and segx test."
+            )
+        return self.network
 
 
 def check_model(config: ModelConfig, *, task: str) -> None:
     """Refuse a network that can't be built, before any data are read.
 
     Raises:
-        ConfigError: For an unknown encoder, decoder or option, or for a pair that
-            can't work; an encoder that would is named.
+        ConfigError: For an unknown encoder, decoder, detector or option, or for a pair
+            that can't work; an encoder that would is named.
     """
     name = config.encoder.name
     if name not in ENCODERS:
         raise ConfigError(
             f"model.encoder.name: unknown name {name!r}. {did_you_mean(name, ENCODERS)}"
         )
+    if task == "detection":
+        _check_detector(config)
+        return
     if task == "classification":
         return
     if config.decoder is None:
@@ -102,11 +120,17 @@ def check_model(config: ModelConfig, *, task: str) -> None:
         raise ConfigError(f"model.decoder: {error}") from error
 
 
-def build_network(spec: ModelSpec) -> Network:
+def build_network(spec: ModelSpec) -> Network | DetectionNetwork:
     """The network that a spec describes, with random weights."""
     encoder = XceptionEncoder(
         spec.encoder.name, spec.in_channels, output_stride=spec.encoder.output_stride
     )
+    if spec.detector is not None and spec.labels is not None:
+        found, options = _detector_class(spec.detector)
+        classes = len(spec.labels.foreground)
+        return DetectionNetwork(
+            encoder, found(encoder.info, classes=classes, **options)
+        )
     decoder = None
     if spec.decoder is not None:
         cls, options = _decoder_class(spec.decoder)
@@ -250,6 +274,25 @@ def _decoder_class(choice: Choice) -> tuple[type[Decoder], dict[str, Any]]:
     return cls, options
 
 
+def _detector_class(choice: Choice) -> tuple[type[Detector], dict[str, Any]]:
+    """The detector that a config names, and its options, checked."""
+    key = "model.detector"
+    cls = class_named(choice.name, DETECTORS, key=key, base=Detector)
+    options = typed_options(cls, choice, key=key, supplied=("features", "classes"))
+    return cls, options
+
+
+def _check_detector(config: ModelConfig) -> None:
+    """Refuse what no detector can be built of."""
+    if config.detector is None:
+        raise ConfigError("model.detector: detection needs one, such as FasterRCNN.")
+    _detector_class(config.detector)
+    try:
+        check_encoder(config.encoder.name, config.encoder.output_stride)
+    except ModelError as error:
+        raise ConfigError(f"model.encoder: {error}") from error
+
+
 def _read_folder(weights: Path) -> tuple[ModelSpec, dict[str, Tensor]]:
     try:
         state = load_file(weights)
@@ -305,7 +348,7 @@ def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_strictly(
-    network: Network, state: Mapping[str, Tensor], *, source: Path
+    network: nn.Module, state: Mapping[str, Tensor], *, source: Path
 ) -> None:
     expected = network.state_dict()
     missing = sorted(expected.keys() - state.keys())

@@ -14,6 +14,7 @@ from torch import Tensor
 from segx.artifact import find_weights, network_state, read_checkpoint
 from segx.atomic import verify_digest
 from segx.errors import ArtifactError, ModelError
+from segx.models.detection import DetectionNetwork
 from segx.models.encoder import XceptionEncoder, adapt_state_dict
 from segx.models.network import Network
 
@@ -69,7 +70,9 @@ def check_source(source: str) -> None:
         find_weights(path)
 
 
-def load_weights(network: Network, source: str, *, whole: bool = False) -> Transfer:
+def load_weights(
+    network: Network | DetectionNetwork, source: str, *, whole: bool = False
+) -> Transfer:
     """Start a network from the weights of another model.
 
     The encoder is loaded whole, its first convolution adapted to the network's

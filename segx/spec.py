@@ -20,9 +20,11 @@ class ModelSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    task: Literal["segmentation", "classification", "multitask"]
+    task: Literal["segmentation", "classification", "multitask", "detection"]
     encoder: EncoderConfig
     decoder: Choice | None
+    detector: Choice | None = None
+    """What finds boxes; None where there are none."""
     head: HeadConfig
     in_channels: int
     """Channels that the network reads, those of neighbouring planes included."""
@@ -31,7 +33,8 @@ class ModelSpec(BaseModel):
     neighbours: int = 0
     """Planes on each side that are read as further channels ("2.5D")."""
     labels: Labels | None
-    """What the mask's values mean; None where there are no masks."""
+    """What the ids of masks, or of the classes of boxes, mean; None where there are
+    neither."""
     class_names: tuple[str, ...] | None
     """Names of the classes of whole images; None for a segmenter."""
     class_kind: ClassKind = "multiclass"

@@ -1,5 +1,7 @@
 """Seeded images and masks in every layout that segx reads."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +135,66 @@ def write_manifest(
             lines.append(",".join(cells))
     (root / "list.csv").write_text("\n".join(lines) + "\n")
     return root
+
+
+def cells(
+    size: tuple[int, int], seed: int, *, most: int = 5
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bright, noisy ellipses on a dark ground, or none, and the id of each."""
+    rng = np.random.default_rng(seed)
+    rows, cols = np.ogrid[: size[0], : size[1]]
+    ids = np.zeros(size, np.uint16)
+    for number in range(1, 1 + int(rng.integers(most + 1))):
+        row, col = rng.uniform(0.1, 0.9, 2) * size
+        high, wide = rng.uniform(5, 12, 2)
+        inside = ((rows - row) / high) ** 2 + ((cols - col) / wide) ** 2 < 1
+        ids[inside & (ids == 0)] = 3 * number  # not every id is there
+    noise = rng.normal(0, 8, (*size, 3))
+    image = np.clip(60 + 110 * (ids[..., None] > 0) + noise, 0, 255)
+    return image.astype(np.uint8), ids
+
+
+def write_cells(
+    root: Path,
+    *,
+    count: int = 6,
+    size: tuple[int, int] = (70, 90),
+    splits: tuple[str, ...] = ("train", "test"),
+) -> Path:
+    """A data set of `images/` and `instances/` in the folders of its splits."""
+    for number, split in enumerate(splits):
+        for kind in ("images", "instances"):
+            (root / split / kind).mkdir(parents=True)
+        for index in range(count):
+            image, ids = cells(size, 100 * number + index)
+            name = f"{split}{index}.png"
+            Image.fromarray(image).save(root / split / "images" / name)
+            Image.fromarray(ids).save(root / split / "instances" / name)
+    return root
+
+
+def write_coco(
+    path: Path,
+    boxes: dict[str, Sequence[tuple[float, float, float, float, str]]],
+    *,
+    names: Sequence[str] = ("cell", "debris"),
+) -> Path:
+    """A COCO file of left, top, right, bottom and class, by image; ids are odd."""
+    ids = {name: 10 * number + 3 for number, name in enumerate(names)}
+    images = {text: 7 * number for number, text in enumerate(boxes)}
+    annotations = [
+        {
+            "image_id": images[text],
+            "category_id": ids[name],
+            "bbox": [left, top, right - left, bottom - top],
+        }
+        for text, items in boxes.items()
+        for left, top, right, bottom, name in items
+    ]
+    tree = {
+        "images": [{"id": i, "file_name": text} for text, i in images.items()],
+        "categories": [{"id": i, "name": name} for name, i in ids.items()],
+        "annotations": [{"id": n, **item} for n, item in enumerate(annotations, 100)],
+    }
+    path.write_text(json.dumps(tree))
+    return path

@@ -18,7 +18,7 @@ from segx.artifact import (
     store_spec,
 )
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig, ModelConfig
-from segx.errors import ArtifactError, ConfigError, SegxError
+from segx.errors import ArtifactError, ConfigError, ModelError, SegxError
 from segx.labels import Labels
 from segx.masks.calibration import Calibration
 from segx.scans import Intensity
@@ -205,3 +205,65 @@ def test_what_can_not_work_is_refused(
     config = ModelConfig(encoder=chosen, decoder=Choice(name=decoder))
     with pytest.raises(ConfigError, match=message):
         check_model(config, task="segmentation")
+
+
+def detection(name: str = "RetinaNet", **options: object) -> ModelSpec:
+    return spec().model_copy(
+        update={
+            "task": "detection",
+            "decoder": None,
+            "detector": Choice(name=name, options=options),
+            "labels": Labels("multiclass", ("background", "cell", "debris")),
+        }
+    )
+
+
+@pytest.mark.parametrize("name", ["FasterRCNN", "RetinaNet"])
+def test_a_detector_comes_back_as_it_was(name: str, tmp_path: Path) -> None:
+    built = detection(name, channels=32)
+    model = Model(build_network(built).eval(), built, Path())
+    loaded = load_model(save_model(model, tmp_path / "model"))
+    assert loaded.spec == built
+    assert same(loaded, model)
+    image = torch.rand(1, 1, 33, 70)
+    with torch.no_grad():
+        found, expected = loaded.network(image), model.network(image)
+    assert torch.equal(found[0]["boxes"], expected[0]["boxes"])
+
+
+def test_a_detector_has_no_logits(tmp_path: Path) -> None:
+    model = Model(build_network(detection()), detection(), tmp_path)
+    with pytest.raises(ModelError, match="finds boxes"):
+        _ = model.logits_network
+
+
+@pytest.mark.parametrize(
+    ("detector", "told"),
+    [
+        (Choice(name="RetinaNett"), "model.detector: unknown name.*mean RetinaNet"),
+        (Choice(name="FasterRCNN", options={"hiden": 3}), "hiden: no such key.*hidden"),
+        (Choice(name="FasterRCNN", options={"anchors": [1, 2]}), "anchors"),
+        (Choice(name="FasterRCNN", options={"score": "high"}), "score"),
+        (Choice(name="torch.nn.Linear"), "not a Detector"),
+        (Choice(name="os.path.Join"), "not imported"),
+        (None, "detection needs one"),
+    ],
+)
+def test_a_detector_that_can_not_be_built_is_refused(
+    detector: Choice | None, told: str
+) -> None:
+    config = ModelConfig(decoder=None, detector=detector)
+    with pytest.raises(ConfigError, match=f"(?s){told}"):
+        check_model(config, task="detection")
+    check_model(
+        ModelConfig(decoder=None, detector=Choice(name="FasterRCNN")), task="detection"
+    )
+    with pytest.raises(ConfigError, match="legacy_xception can't have an output stri"):
+        check_model(
+            ModelConfig(
+                encoder=EncoderConfig(output_stride=8),
+                decoder=None,
+                detector=Choice(name="FasterRCNN"),
+            ),
+            task="detection",
+        )

@@ -38,8 +38,6 @@ INSTALLED_BY = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-# Comes with timm: a test looks at it.
-INDIRECT = {"torchvision"}
 # Peers that can't stand beside segx: each script says how its environment is made.
 ELSEWHERE = {"nnunetv2", "tiatoolbox", "zarr"}
 
@@ -135,7 +133,7 @@ def test_what_stands_beside_segx_needs_only_its_extra(folder: str, extra: str) -
     # Tests of what is optional are skipped without it; an example runs an ONNX file.
     optional = extras["dicom" if folder == "tests" else "onnx"]
     known = declared(project["dependencies"] + extras[extra] + optional)
-    assert imported_packages(folder) - known - INDIRECT - ELSEWHERE == set()
+    assert imported_packages(folder) - known - ELSEWHERE == set()
 
 
 def test_the_stock_configs_travel_in_the_wheel() -> None:

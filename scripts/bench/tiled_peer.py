@@ -152,7 +152,7 @@ def load_network(job: Job) -> tuple[TimedNetwork, ModelSpec, Labels]:
     labels = model.spec.labels
     if labels is None or labels.kind == "multilabel":
         raise SystemExit(f"{job.run}: the bench compares masks of one class a pixel.")
-    network = model.network.to(job.device)
+    network = model.logits_network.to(job.device)
     return TimedNetwork(network, Clock(job.device)), model.spec, labels
 
 

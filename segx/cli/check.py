@@ -78,7 +78,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--manifest", type=Path, help="a CSV file instead of folders")
     parser.add_argument(
-        "--task", choices=("segmentation", "classification", "multitask")
+        "--task",
+        choices=("segmentation", "classification", "multitask", "detection"),
     )
     parser.add_argument(
         "--axis", type=int, choices=(0, 1, 2), help="cut volumes along this axis"
@@ -107,7 +108,8 @@ def _config(arguments: "Namespace", keys: list[tuple[str, Any]]) -> FitConfig:
         for key, value in given.items()
         if value is not None
     ]
-    return read_config(arguments.config or "unet", [*pairs, *keys])
+    usual = "faster_rcnn" if arguments.task == "detection" else "unet"
+    return read_config(arguments.config or usual, [*pairs, *keys])
 
 
 def _check(config: FitConfig, *, task: "Task", quiet: bool) -> "CheckedData":

@@ -24,7 +24,7 @@ COMMANDS = {
     "calibrate": ("calibrate", "fit how sure a model may be, and flags for its masks"),
     "predict": (
         "predict",
-        "write masks of files or folders: segx predict RUN PATH… -o OUT",
+        "write masks, classes or boxes of files: segx predict RUN PATH… -o OUT",
     ),
     "export": ("export", "one file that runs without torch: segx export RUN -o X.onnx"),
     "bench": ("bench", "how fast each engine runs a model on this machine"),

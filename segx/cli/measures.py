@@ -9,6 +9,7 @@ from segx.cli.results import policy_table, result_tables
 
 if TYPE_CHECKING:
     from segx.evaluation.classification import ClassificationSummary
+    from segx.evaluation.detection import DetectionSummary
     from segx.evaluation.policies import PolicyName
     from segx.evaluation.summary import Summary
 
@@ -34,7 +35,7 @@ def add_measures(parser: argparse.ArgumentParser) -> None:
 
 
 def show_summary(
-    summary: "Summary | ClassificationSummary",
+    summary: "Summary | ClassificationSummary | DetectionSummary",
     out: Path,
     *,
     title: str,
@@ -51,5 +52,5 @@ def show_summary(
         found = dice_by_policy(read_cases(out / "cases.csv"), policy)
         console.print(policy_table(found))
         console.print(f"{policy}: {found.meaning}. Not what segx reports.\n")
-    files = ", ".join(_FILES)
+    files = ", ".join(name for name in _FILES if (out / name).is_file())
     console.print(f"Written to {out}: {files}", highlight=False, soft_wrap=True)

@@ -1,9 +1,10 @@
-"""segx predict: write masks of files and folders."""
+"""segx predict: write masks, classes or boxes of files and folders."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segx.cli.boxes import predict_boxes
 from segx.cli.console import console, messages
 from segx.cli.flags import show_flags
 from segx.cli.parser import Parser
@@ -13,7 +14,7 @@ from segx.errors import ConfigError
 if TYPE_CHECKING:
     from segx.inference.explain import Explainer
     from segx.inference.outputs import Outcome
-    from segx.inference.predictor import Predictor
+    from segx.inference.predictor import Predictor, Working
 
 __all__ = ["run"]
 
@@ -27,6 +28,7 @@ def run(argv: list[str]) -> int:
             "gradients. Give the run that it was exported from."
         )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.inference.loading import is_detector
     from segx.inference.outputs import Wanted, prepare_folder
     from segx.inference.writer import predict_files
     from segx.scans.files import scan_files
@@ -34,6 +36,9 @@ def run(argv: list[str]) -> int:
     # What is missing or can't be written is said before the model is loaded.
     scans = scan_files(arguments.paths)
     prepare_folder(arguments.out)
+    if is_detector(arguments.model):
+        working = _working(arguments)
+        return predict_boxes(arguments, scans=len(scans), working=working)
     predictor = _load(arguments)
     explainer = _explainer(predictor, arguments) if arguments.explain else None
     if predictor.spec.labels is None:
@@ -71,8 +76,9 @@ def _parser() -> Parser:
     parser = Parser(
         prog="segx predict",
         description="Write a mask, an overlay and a summary for each scan; of models "
-        "that tell classes, a CSV file of probabilities. What is there already is not "
-        "predicted again.",
+        "that tell classes, a CSV file of probabilities; of detectors, the boxes as "
+        "COCO has them in place of the mask. What is there already is not predicted "
+        "again.",
     )
     parser.add_argument(
         "model",
@@ -108,6 +114,11 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--uncertainty", action="store_true", help="a TIFF of their entropy, 0 to 1"
+    )
+    group.add_argument(
+        "--score-threshold",
+        type=float,
+        help="of boxes: the least score of one that is written, from 0 to 1",
     )
     group.add_argument(
         "--explain",
@@ -182,11 +193,26 @@ def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:
     return sizes[0] / 1000, sizes[-1] / 1000
 
 
+def _working(arguments: argparse.Namespace) -> "Working":
+    """The resolution that was asked for."""
+    from segx.inference.predictor import Working
+
+    return Working(
+        level=arguments.level,
+        mpp=arguments.mpp,
+        pixel_mm=_pixel_mm(arguments.pixel_size),
+    )
+
+
 def _load(arguments: argparse.Namespace) -> "Predictor":
     """The models, in the engine and with the tiles that were asked for."""
     from segx.inference.loading import load
-    from segx.inference.predictor import Working
 
+    if arguments.score_threshold is not None:
+        raise ConfigError(
+            f"--score-threshold: {arguments.model} finds no boxes, whose scores it is "
+            "about. Leave it out."
+        )
     return load(
         arguments.model,
         *arguments.ensemble,
@@ -197,11 +223,7 @@ def _load(arguments: argparse.Namespace) -> "Predictor":
         batch_size=arguments.batch_size,
         views=arguments.tta,
         skip_blank=arguments.skip_blank,
-        working=Working(
-            level=arguments.level,
-            mpp=arguments.mpp,
-            pixel_mm=_pixel_mm(arguments.pixel_size),
-        ),
+        working=_working(arguments),
         interest=arguments.region,
         runtime=arguments.runtime,
         precision=arguments.precision,

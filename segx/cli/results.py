@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from segx.evaluation.classification import ClassificationSummary
     from segx.evaluation.compare import Comparison, Difference
     from segx.evaluation.compare_classified import ClassifiedComparison
+    from segx.evaluation.detection import BoxCounts, DetectionSummary
     from segx.evaluation.policies import PolicyDice
     from segx.evaluation.summary import ClassSummary, Summary
 
@@ -40,15 +41,25 @@ _CLASSES = (
 )
 
 
+_BOXES = (
+    "AP: average precision, mean over the overlaps 0.5 to 0.95; AP50: at an overlap of "
+    "0.5. Of boxes with a score of {threshold:g} or more, found: objects covered by "
+    "0.5 or more; false: boxes that cover none."
+)
+
+
 def result_tables(
-    summary: "Summary | ClassificationSummary", *, title: str
+    summary: "Summary | ClassificationSummary | DetectionSummary", *, title: str
 ) -> list[Table]:
     """Headline and classes, with the counts that a mean can't say beside it."""
+    from segx.evaluation.detection import DetectionSummary
     from segx.evaluation.summary import Summary
 
     title = f"{title} (n = {summary.n_cases})"
     if isinstance(summary, Summary):
         return [_overlap(summary, title=title), _more(summary)]
+    if isinstance(summary, DetectionSummary):
+        return [_boxes(summary, title=title)]
     return [_classification(summary, title=title)]
 
 
@@ -212,6 +223,33 @@ def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
     accuracy = mean.balanced_accuracy
     table.add_row("balanced accuracy", "", *_with_intervals(accuracy))
     return table
+
+
+def _boxes(summary: "DetectionSummary", *, title: str) -> Table:
+    note = _interval_note(summary.n_patients)
+    legend = _BOXES.format(threshold=summary.score_threshold)
+    heads = ["AP50", "95 %", "AP", "AP75", "objects", "found", "missed", "false"]
+    table = _table(heads, title=title, caption=f"{legend} {note}")
+    for item in summary.classes:
+        rest = (_shown(item.ap.value), _shown(item.ap75.value))
+        table.add_row(
+            item.name, *_with_intervals(item.ap50), *rest, *_counts(item.counts)
+        )
+    table.add_section()
+    mean = summary.scores
+    table.add_row(
+        "mean",
+        *_with_intervals(mean.map50),
+        _shown(mean.map.value),
+        _shown(mean.map75.value),
+        *_counts(summary.counts),
+    )
+    return table
+
+
+def _counts(counts: "BoxCounts") -> list[str]:
+    numbers = (counts.objects, counts.found, counts.missed, counts.false)
+    return [str(number) for number in numbers]
 
 
 def _table(

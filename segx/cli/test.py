@@ -1,7 +1,10 @@
 """segx test: measure a trained model on cases that it was not trained on."""
 
+import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import Progress, TaskID
 
@@ -10,7 +13,17 @@ from segx.cli.measures import add_measures, show_summary
 from segx.cli.parser import Parser
 from segx.errors import ConfigError
 
+if TYPE_CHECKING:
+    from segx.evaluation.classification import ClassificationSummary
+    from segx.evaluation.detection import DetectionSummary
+    from segx.evaluation.summary import Summary
+
 __all__ = ["run"]
+
+_Measure = Callable[..., "Summary | ClassificationSummary | DetectionSummary"]
+
+_OTHERS = {"classification": "classifies whole images", "detection": "finds boxes"}
+"""What a run does that makes no masks."""
 
 
 def run(argv: list[str]) -> int:
@@ -19,19 +32,18 @@ def run(argv: list[str]) -> int:
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.data.datamodule import SegxDataModule
     from segx.data.splits_file import refuse_trained_images
-    from segx.evaluation.run import measure, places_of
     from segx.inference.folds import runs_of
-    from segx.inference.loading import load
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
-    if config.task == "classification" and (
+    other = _OTHERS.get(config.task)
+    if other is not None and (
         arguments.tolerance is not None or arguments.policy != "segx"
     ):
         raise ConfigError(
-            f"--tolerance and --policy are about masks, but {arguments.run} classifies "
-            "whole images. Leave them out."
+            f"--tolerance and --policy are about masks, but {arguments.run} {other}. "
+            "Leave them out."
         )
     is_one_run = runs_of(arguments.run) == [arguments.run]
     if arguments.split != "test" and not is_one_run:
@@ -39,7 +51,8 @@ def run(argv: list[str]) -> int:
             f"--split {arguments.split}: the folds of {arguments.run} learnt from all "
             "cases but those of test. Their out-of-fold results are in its cases.csv."
         )
-    predictor = load(arguments.run)
+    out = folder.test if arguments.split == "test" else folder.path / arguments.split
+    parts = _parts(arguments, out, finds_boxes=config.task == "detection")
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
@@ -51,18 +64,14 @@ def run(argv: list[str]) -> int:
         data.check_splits(folder.splits)
     elif arguments.split == "test":
         refuse_trained_images(folder.splits, data.splits)
-    out = folder.test if arguments.split == "test" else folder.path / arguments.split
-    for part, place in places_of(predictor.spec, out).items():
+    for place, measure in parts.items():
         with Progress(console=messages, transient=True) as progress:
             bar = progress.add_task("Predicting", total=None)
             summary = measure(
-                predictor,
                 data,
                 place,
                 config=config,
                 split=arguments.split,
-                part=part,
-                tolerance=arguments.tolerance,
                 on_case=partial(_show, progress, bar),
             )
         show_summary(
@@ -72,6 +81,25 @@ def run(argv: list[str]) -> int:
             policy=arguments.policy,
         )
     return 0
+
+
+def _parts(
+    arguments: argparse.Namespace, out: Path, *, finds_boxes: bool
+) -> dict[Path, _Measure]:
+    """What is measured of the run's model, by the folder of its results."""
+    if finds_boxes:
+        from segx.evaluation.run_boxes import measure_boxes
+        from segx.inference.loading import load_detector
+
+        return {out: partial(measure_boxes, load_detector(arguments.run))}
+    from segx.evaluation.run import measure, places_of
+    from segx.inference.loading import load
+
+    predictor = load(arguments.run)
+    return {
+        place: partial(measure, predictor, part=part, tolerance=arguments.tolerance)
+        for part, place in places_of(predictor.spec, out).items()
+    }
 
 
 def _parser() -> Parser:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from segx.config.names import did_you_mean, explain
 from segx.config.schema import FitConfig
+from segx.config.tasks import task_mistakes
 from segx.errors import ConfigError
 
 __all__ = [
@@ -61,18 +62,19 @@ def read_config(
 
 
 def check_config(tree: dict[str, Any], *, name: str) -> FitConfig:
-    """Hold a tree of plain values against the schema.
+    """Hold a tree of plain values against the schema, and its keys against its task.
 
     Raises:
         ConfigError: With one line for each mistake.
     """
     try:
-        return FitConfig.model_validate(tree)
+        config = FitConfig.model_validate(tree)
     except ValidationError as error:
-        lines = explain(error, allowed=_keys_at)
-        raise ConfigError(
-            "\n".join([f"{name}:", *(f"  {line}" for line in lines)])
-        ) from error
+        raise _mistaken(name, explain(error, allowed=_keys_at)) from error
+    mistakes = task_mistakes(config)
+    if mistakes:
+        raise _mistaken(name, mistakes)
+    return config
 
 
 def find_config(source: str | Path) -> Path:
@@ -216,6 +218,10 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
+
+
+def _mistaken(name: str, lines: Iterable[str]) -> ConfigError:
+    return ConfigError("\n".join([f"{name}:", *(f"  {line}" for line in lines)]))
 
 
 def _set(tree: dict[str, Any], key: str, value: Any) -> None:

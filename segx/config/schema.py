@@ -85,7 +85,9 @@ class ModelConfig(Section):
 
     encoder: EncoderConfig = EncoderConfig()
     decoder: Choice | None = Choice(name="UNet")
-    """A name that `segx decoders` lists; null for a classifier."""
+    """A name that `segx decoders` lists; null for a classifier or a detector."""
+    detector: Choice | None = None
+    """FasterRCNN or RetinaNet, where boxes are learnt; else null."""
     head: HeadConfig = HeadConfig()
     init_from: str | None = None
     """``imagenet``, a run, a model folder, a .ckpt, or a state dict of timm
@@ -94,7 +96,7 @@ class ModelConfig(Section):
     """all: decoder and heads too, as far as their names and shapes match."""
     loss: Choice = Choice(name="DiceCE")
     """DiceCE, Dice, CE, BCE, Focal, Tversky or Lovasz; for a classifier CE; Multitask
-    for masks and classes."""
+    for masks and classes; Detector for a detector, which has its own."""
 
     @model_validator(mode="before")
     @classmethod
@@ -139,6 +141,12 @@ class DataConfig(Section):
     manifest: Path | None = None
     """A CSV file instead of folders."""
     columns: ColumnsConfig = ColumnsConfig()
+    boxes: Path | None = None
+    """Where a detector's boxes come from: ``instances``, or the name of another folder
+    beside images/, whose masks give each object its own id; or a file below the root,
+    or one of that name in the folder of each split: COCO's .json, or a .csv with the
+    columns image, left, top, right, bottom and class, in pixels (a row with nothing
+    but an image says that it holds no object)."""
     mask_kind: Literal["auto", "binary", "multiclass", "multilabel"] = "auto"
     """auto, binary, multiclass or multilabel."""
     classes: tuple[str, ...] | None = None
@@ -174,7 +182,7 @@ class DataConfig(Section):
     resize: tuple[int, int] | Literal["auto"] | None = "auto"
     """Size that all images are given first; auto: volumes of small planes only."""
     foreground_share: float = Field(0.5, ge=0, le=1)
-    """Share of the training crops that are centred on a foreground pixel."""
+    """Share of the training crops that are centred on a foreground pixel, or object."""
     augment: AugmentConfig = AugmentConfig()
     batch_size: int = Field(8, gt=0)
     """Crops, or images for a classifier, in a training step."""
@@ -281,14 +289,18 @@ class InferenceConfig(Section):
     """Weights of a tile's pixels: hann or gaussian."""
     batch_size: int = Field(1, gt=0)
     """Tiles that run at once."""
+    score_threshold: float = Field(0.5, ge=0, le=1)
+    """Least score of a box that a detector's prediction keeps."""
     cleaning: CleaningConfig = CleaningConfig()
 
 
 class FitConfig(Section):
     """A whole config: what `segx fit` is told and what a run folder keeps."""
 
-    task: Literal["segmentation", "classification", "multitask"] = "segmentation"
-    """segmentation, classification or multitask: both with one encoder."""
+    task: Literal["segmentation", "classification", "multitask", "detection"] = (
+        "segmentation"
+    )
+    """segmentation, classification, multitask (both with one encoder) or detection."""
     seed: int = Field(0, ge=0)
     """Of splits, weights, crops and augmentation."""
     model: ModelConfig = ModelConfig()

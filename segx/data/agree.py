@@ -64,7 +64,7 @@ def find_common(
         _common_channels(facts, found) if channels == "auto" else channels,
         _common_type(facts, data, found),
         None
-        if task == "classification"
+        if task in {"classification", "detection"}
         else _common_values(facts, layout, data, found),
     )
 

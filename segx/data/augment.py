@@ -2,7 +2,7 @@
 
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ import albumentations as A
 import cv2
 from pydantic import ValidationError
 
+from segx.boxes import Detections
 from segx.config import (
     AugmentConfig,
     Choice,
@@ -26,7 +27,7 @@ from segx.config.names import explain
 from segx.errors import ConfigError
 from segx.geometry import Extent
 
-__all__ = ["PRESETS", "Augment", "Preset"]
+__all__ = ["PRESETS", "Augment", "Preset", "objects_seen"]
 
 # Each sample is small and has a worker of its own: threads would only get in the way.
 cv2.setNumThreads(0)
@@ -43,15 +44,26 @@ class Preset:
         summary: What it is for, in a line.
         build: Makes the transforms for images with so many channels.
         any_way_up: Whether images are mirrored and turned by quarters as well.
+        mirrored: Whether left and right are exchanged, if not; by a transform.
     """
 
     summary: str
     build: Callable[[int], Transforms]
     any_way_up: bool = True
+    mirrored: bool = False
+
+    def views(self, extent: Extent) -> Sequence[int]:
+        """Which of the eight views of an image there are; see `_seen`."""
+        if self.any_way_up:
+            return range(8 if extent.rows == extent.cols else 4)
+        return (0,)
 
 
 class Augment:
-    """Varies an image and its mask together.
+    """Varies an image and its mask, or its objects, together.
+
+    Boxes follow flips and quarter turns exactly; the box of a warped object is not the
+    warped box. So of the transforms, those that move pixels are left out for boxes.
 
     The result depends on the arguments and the generator only: not on the process, nor
     on what was varied before.
@@ -60,25 +72,35 @@ class Augment:
         config: Name of a preset, and further transforms of Albumentations.
         channels: Channels of the images.
         extent: Size of the images, in pixels.
+        for_boxes: Whether what is varied with the images are objects.
 
     Raises:
         ConfigError: If a name or an option is unknown, or a transform does not work on
-            such images or changes their size.
+            such images or changes their size, or moves pixels where there are boxes.
     """
 
-    def __init__(self, config: AugmentConfig, *, channels: int, extent: Extent) -> None:
+    def __init__(
+        self,
+        config: AugmentConfig,
+        *,
+        channels: int,
+        extent: Extent,
+        for_boxes: bool = False,
+    ) -> None:
         if config.preset not in PRESETS:
             near = did_you_mean(config.preset, PRESETS)
             raise ConfigError(
                 f"data.augment.preset: there is no preset {config.preset!r}. {near}"
             )
         preset = PRESETS[config.preset]
-        self._views = 1
-        if preset.any_way_up:
-            self._views = 8 if extent.rows == extent.cols else 4
+        self._views = preset.views(extent)
         transforms = preset.build(channels)
         extra = [_named_transform(choice) for choice in config.extra]
         self._names = [choice.name for choice in config.extra]
+        if for_boxes:
+            self._views = (0, 2) if preset.mirrored else self._views
+            transforms = [item for item in transforms if _stays(item)]
+            _refuse_movers(extra, self._names)
         transforms += extra
         self._compose = A.Compose(transforms) if transforms else None
         for transform, name in zip(extra, self._names, strict=True):
@@ -104,9 +126,37 @@ class Augment:
         Raises:
             ConfigError: If a transform changed the size.
         """
-        view = int(rng.integers(self._views))
-        image = _seen(image, view)
+        view = self._view(rng)
         mask = None if mask is None else np.ascontiguousarray(_seen(mask, view))
+        return self._varied(_seen(image, view), mask, rng)
+
+    def with_objects(
+        self, image: NDArray[np.float32], objects: Detections, rng: np.random.Generator
+    ) -> tuple[NDArray[np.float32], Detections]:
+        """Vary an image and its objects.
+
+        Args:
+            image: Values in [0, 1], shape (rows, cols, channels).
+            objects: In the image's pixels.
+            rng: Decides what happens.
+
+        Returns:
+            The image, of the same shape, and the objects in it.
+        """
+        view = self._view(rng)
+        moved = objects_seen(objects, view, Extent(*image.shape[:2]))
+        return self._varied(_seen(image, view), None, rng)[0], moved
+
+    def _view(self, rng: np.random.Generator) -> int:
+        return self._views[int(rng.integers(len(self._views)))]
+
+    def _varied(
+        self,
+        image: NDArray[np.float32],
+        mask: NDArray[np.uint8] | None,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray[np.float32], NDArray[np.uint8] | None]:
+        """What the transforms make of them."""
         if self._compose is None:
             return image, mask
         # A seed would be handed to every transform, and all would draw the same
@@ -167,7 +217,10 @@ PRESETS: Mapping[str, Preset] = {
     "standard": Preset("any orientation, small warps, tone, blur and noise", _standard),
     "microscopy": Preset("as standard, with stain variation and defocus", _microscopy),
     "radiograph": Preset(
-        "upright: mirrored, slightly turned, exposure", _radiograph, any_way_up=False
+        "upright: mirrored, slightly turned, exposure",
+        _radiograph,
+        any_way_up=False,
+        mirrored=True,
     ),
 }
 """What `data.augment.preset` may be."""
@@ -183,6 +236,47 @@ def _seen(array: NDArray[_Value], view: int) -> NDArray[_Value]:
     if view & 2:
         array = array[:, ::-1]
     return array.swapaxes(0, 1) if view & 4 else array
+
+
+def objects_seen(objects: Detections, view: int, extent: Extent) -> Detections:
+    """The objects of an image in one of its eight views.
+
+    Args:
+        objects: In the image's pixels.
+        view: As for the image.
+        extent: The image's size.
+
+    Examples:
+        >>> cell = Detections.of([[0, 0, 2, 1]], [1])
+        >>> objects_seen(cell, 2, Extent(4, 5)).boxes.tolist()
+        [[3.0, 0.0, 5.0, 1.0]]
+    """
+    left, top, right, bottom = objects.boxes.T
+    if view & 1:
+        top, bottom = extent.rows - bottom, extent.rows - top
+    if view & 2:
+        left, right = extent.cols - right, extent.cols - left
+    if view & 4:
+        left, top, right, bottom = top, left, bottom, right
+    boxes = np.stack([left, top, right, bottom], axis=1)
+    return Detections(boxes, objects.classes, objects.scores)
+
+
+def _stays(transform: A.BasicTransform | A.BaseCompose) -> bool:
+    """Whether a transform leaves every pixel where it is."""
+    if isinstance(transform, A.BaseCompose):
+        return all(_stays(item) for item in transform.transforms)
+    return isinstance(transform, A.ImageOnlyTransform)
+
+
+def _refuse_movers(extra: Sequence[A.BasicTransform], names: Sequence[str]) -> None:
+    moving = [n for item, n in zip(extra, names, strict=True) if not _stays(item)]
+    if moving:
+        raise ConfigError(
+            f"data.augment.extra: {', '.join(moving)} moves pixels, and boxes can't "
+            "follow it exactly. Take transforms of values alone, such as CLAHE; a "
+            "preset turns and mirrors by itself."
+        )
 
 
 def _affine(*, scale: float, degrees: float, shear: float, p: float) -> A.Affine:

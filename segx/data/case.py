@@ -22,6 +22,7 @@ __all__ = [
     "Task",
     "check_both",
     "classes_of",
+    "folder_beside",
     "has_mask",
     "is_labelled",
     "stem_of",
@@ -30,7 +31,7 @@ __all__ = [
 
 LayoutKind = Literal["folders", "classes", "manifest", "nnunet"]
 SplitName = Literal["train", "val", "test"]
-Task = Literal["segmentation", "classification", "multitask"]
+Task = Literal["segmentation", "classification", "multitask", "detection"]
 
 SPLIT_FOLDERS: dict[str, SplitName] = {
     "train": "train",
@@ -222,6 +223,22 @@ def check_both(cases: Sequence[Case], *, root: Path) -> None:
             f"{labels} a label. To learn both takes some of each; for one of them take "
             "-c unet or -c classify."
         )
+
+
+def folder_beside(data: DataConfig, task: Task) -> str | None:
+    """Name of the folder of masks beside images/; None where a task needs none.
+
+    Examples:
+        >>> from segx.config import DataConfig
+        >>> folder_beside(DataConfig(boxes=Path("instances")), "detection")
+        'instances'
+        >>> folder_beside(DataConfig(boxes=Path("boxes.json")), "detection")
+    """
+    if task == "classification":
+        return None
+    if task != "detection":
+        return "masks"
+    return None if data.boxes is None or data.boxes.suffix else data.boxes.name
 
 
 def stem_of(path: Path) -> str:

@@ -28,6 +28,7 @@ from segx.data.balance import (
     label_shares,
     shares,
 )
+from segx.data.boxes import BoxSet, find_boxes
 from segx.data.case import Case, Layout, SplitName, Task
 from segx.data.defects import (
     Code,
@@ -63,6 +64,7 @@ class CheckedData:
         layout: The cases, as they were listed.
         facts: What the cases hold whose image could be read, in the layout's order.
         common: What they are read as.
+        boxes: The true objects, where boxes are learnt.
         splits: The cases by split; None where they can't be split as they are.
         survey: What training needs to know; None where there are errors.
         findings: Errors, then warnings; each kind together.
@@ -71,6 +73,7 @@ class CheckedData:
     layout: Layout
     facts: tuple[CaseFacts, ...]
     common: Common
+    boxes: BoxSet | None
     splits: Splits | None
     survey: Survey | None
     findings: tuple[Finding, ...]
@@ -127,7 +130,7 @@ def check_data(
 
     Args:
         data: Names the data set, and says how it is to be read.
-        task: Masks are not read for classification.
+        task: Masks are not read for classification, and for detection as instances.
         seed: Decides the splits that are drawn.
         recorded: The splits.csv of a run: its splits are taken, and none is drawn.
         progress: Called from this thread after each case.
@@ -138,7 +141,7 @@ def check_data(
     layout = find_layout(data, task=task)
     data = layout.completed(data)
     found = Findings(list(layout.findings))
-    examined = _examine_all(layout, data, progress)
+    examined = _examine_all(layout, data, progress, instances=task == "detection")
     for item in examined:
         found.findings += item.findings
     usable = {case.id for case in layout.cases}
@@ -148,10 +151,12 @@ def check_data(
         if item.facts is not None and item.facts.case.id in usable
     )
     common = find_common(facts, layout, data, task=task, found=found)
-    splits = _relations(layout, facts, data, seed, recorded, found=found)
+    boxes = find_boxes(facts, layout, data, found) if task == "detection" else None
+    traits = classes_held(facts) if boxes is None else boxes.traits()
+    splits = _relations(layout, facts, data, seed, recorded, traits=traits, found=found)
     split_of = _split_of(layout, splits)
     parts = _parts(facts, split_of)
-    by_split = _weigh(layout, parts, common, found)
+    by_split = _weigh(layout, parts, common, boxes, found)
     if task == "multitask":
         _weigh_labels(layout, parts, found)
     sound = _sound(facts, found)
@@ -164,6 +169,7 @@ def check_data(
         layout=layout,
         facts=facts,
         common=common,
+        boxes=boxes,
         splits=splits,
         survey=None if errors_among(found.findings) else summed,
         findings=_ordered(found.findings),
@@ -171,7 +177,7 @@ def check_data(
 
 
 def _examine_all(
-    layout: Layout, data: DataConfig, progress: Progress | None
+    layout: Layout, data: DataConfig, progress: Progress | None, *, instances: bool
 ) -> list[Examined]:
     """Read all cases side by side, and the images that are no cases for a reason."""
     look = partial(
@@ -179,6 +185,7 @@ def _examine_all(
         channels=None if data.channels == "auto" else data.channels,
         axis=data.axis,
         measured=data.intensity not in {"auto", "range"},
+        instances=instances,
     )
     spare = (Case(f"{path}", path) for path in layout.spare)
     cases = [*layout.cases, *spare]
@@ -201,6 +208,7 @@ def _relations(
     seed: int,
     recorded: Path | None,
     *,
+    traits: Mapping[str, frozenset[tuple[int, int]]],
     found: Findings,
 ) -> Splits | None:
     """Look for cases that belong together, and split the others from them."""
@@ -214,9 +222,7 @@ def _relations(
         splits = read_splits(recorded, layout, digests=digests)
     elif not errors_among(leaks.findings):
         try:
-            splits = split(
-                layout, data, seed=seed, digests=digests, traits=classes_held(facts)
-            )
+            splits = split(layout, data, seed=seed, digests=digests, traits=traits)
         except DefectsError as error:
             leaks.findings += error.findings
         except DataError as error:
@@ -236,11 +242,17 @@ def _weigh(
     layout: Layout,
     parts: Mapping[SplitName, Sequence[CaseFacts]],
     common: Common,
+    boxes: BoxSet | None,
     found: Findings,
 ) -> dict[SplitName, ClassShares]:
     """The share of each class in each split, held against what is usual."""
     values = common.mask_values
-    by_split = {name: shares(part, layout, values) for name, part in parts.items()}
+    by_split = {
+        name: shares(part, layout, values)
+        if boxes is None
+        else boxes.shares(item.case for item in part)
+        for name, part in parts.items()
+    }
     find_imbalance(by_split, layout, of_pixels=values is not None, found=found)
     if values is not None:
         facts = [item for part in parts.values() for item in part]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segx.config import ColumnsConfig, DataConfig, did_you_mean
-from segx.data.case import Task
+from segx.data.case import Task, folder_beside
 from segx.data.table import Table
 from segx.errors import DataError
 
@@ -64,9 +64,10 @@ def match_columns(
     named = given.mask
     masks: tuple[str | None, ...] = ()
     planes = None
-    if task != "classification" and isinstance(named, str):
+    has_masks = folder_beside(data, task) is not None
+    if has_masks and isinstance(named, str):
         masks = (column("mask", named),)
-    elif task != "classification":
+    elif has_masks:
         masks = tuple(column("mask", name, needed=True) for name in named)
         planes = data.classes or tuple(named)
     _check_kind(data, masks, planes)
@@ -76,7 +77,9 @@ def match_columns(
     return Columns(
         masks=masks,
         planes=planes,
-        label=column("label", given.label, needed=task != "segmentation")
+        label=column(
+            "label", given.label, needed=task in {"classification", "multitask"}
+        )
         if isinstance(given.label, str)
         else None,
         patient=column("patient", given.patient),

@@ -1,17 +1,23 @@
 """Where training crops are cut: on foreground as often as asked, else anywhere."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from segx.boxes import Detections
 from segx.geometry import Extent, Region
 from segx.labels import Labels
 
-__all__ = ["ForegroundPixels", "cut", "place_crop"]
+__all__ = ["ForegroundPixels", "cut", "cut_objects", "place_crop"]
 
 _KEPT_PIXELS = 512
+
+_LEAST_SHARE = 0.25
+_LEAST_SIDE = 2
+"""An object of which less is left in a crop, of its area or in pixels of a side, is
+not to be found there."""
 
 
 class ForegroundPixels:
@@ -79,12 +85,18 @@ def place_crop(
     return Region(top, left, crop.rows, crop.cols)
 
 
-def cut(array: NDArray[Any], region: Region) -> NDArray[Any]:
+def cut(
+    array: NDArray[Any],
+    region: Region,
+    *,
+    outside: Literal["reflect", "edge"] = "reflect",
+) -> NDArray[Any]:
     """Cut a region out of an array; what lies outside is the mirror image.
 
     Args:
         array: Shape (rows, cols, ...).
         region: May begin before the array and end after it.
+        outside: ``edge`` repeats the border instead.
 
     Returns:
         Shape (region.rows, region.cols, ...), a copy.
@@ -103,7 +115,29 @@ def cut(array: NDArray[Any], region: Region) -> NDArray[Any]:
     if not any(before + after):
         return inside.copy()
     around = [(before[0], after[0]), (before[1], after[1])]
-    return np.pad(inside, around + [(0, 0)] * (array.ndim - 2), mode="reflect")
+    return np.pad(inside, around + [(0, 0)] * (array.ndim - 2), mode=outside)
+
+
+def cut_objects(objects: Detections, region: Region) -> Detections:
+    """The objects in a region, in its own pixels; slivers at its border are left out.
+
+    Args:
+        objects: Those of the whole image.
+        region: May begin before the image and end after it.
+
+    Examples:
+        >>> cells = Detections.of([[0, 0, 4, 4], [0, 6, 4, 10]], [1, 2])
+        >>> cut_objects(cells, Region(2, 1, 5, 5)).boxes.tolist()
+        [[0.0, 0.0, 3.0, 2.0]]
+    """
+    moved = objects.shifted(rows=-region.top, cols=-region.left)
+    ends = np.array([region.cols, region.rows] * 2, np.float32)
+    left = Detections(np.clip(moved.boxes, 0, ends), objects.classes, objects.scores)
+    before, after = (item.boxes[:, 2:] - item.boxes[:, :2] for item in (moved, left))
+    wide = (after >= np.minimum(before, _LEAST_SIDE)).all(axis=1)
+    return left.taken(
+        wide & (left.areas >= _LEAST_SHARE * moved.areas) & (left.areas > 0)
+    )
 
 
 def _start(size: int, crop: int, centre: int | None, rng: np.random.Generator) -> int:

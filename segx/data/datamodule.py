@@ -40,6 +40,9 @@ CLASSIFIED_EXTENT = Extent(224, 224)
 
 _MIB = 2**20
 
+_CROPPED = ("segmentation", "detection")
+"""Tasks whose training images may be crops."""
+
 
 class SegxDataModule(pl.LightningDataModule):
     """The data of a run, looked through and split when it is made.
@@ -64,8 +67,10 @@ class SegxDataModule(pl.LightningDataModule):
         survey: What the cases hold.
         val_cases: The validation cases that are used, at most `data.validation_cases`.
         labels: What mask values mean; None for classification.
-        class_names: Names of the classes of the masks or, without masks, of images.
+        class_names: Names of the classes of the masks, of the boxes without the
+            background or, without both, of images.
         class_labels: What the labels of whole images mean; None for segmentation.
+        boxes: The true objects of all cases; None where no boxes are learnt.
         channels: Channels that the network reads, with those of neighbouring planes.
         intensity: Turns stored values into what the encoder reads.
         resize: Size that all images are given, in training as in prediction.
@@ -95,8 +100,8 @@ class SegxDataModule(pl.LightningDataModule):
         self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_labels = self._class_labels()
-        names = self.labels.names if self.labels else self.layout.class_names
-        self.class_names: tuple[str, ...] = names or ()
+        self.boxes = checked.boxes
+        self.class_names = self._class_names()
         self.channels = self.survey.channels * (2 * data.neighbours + 1)
         scale = self.survey.intensity(mean=mean, std=std)
         self.intensity = scale.for_neighbours(data.neighbours)
@@ -231,7 +236,11 @@ class SegxDataModule(pl.LightningDataModule):
         """
         classifies = self._task == "classification"
         cases = WholeCases(
-            store, intensity=self.intensity, scales=self._scales, numbers=numbers
+            store,
+            intensity=self.intensity,
+            scales=self._scales,
+            numbers=numbers,
+            objects=self.boxes.by_case if self.boxes else None,
         )
         rank, world = self.share
         turns: Sampler[Any] = DistributedSampler(cases, world, rank, shuffle=False)
@@ -266,16 +275,23 @@ class SegxDataModule(pl.LightningDataModule):
 
     def _training_set(self) -> TrainingCrops:
         """Crops of the training cases; for classification, the images whole."""
-        crops = self._task == "segmentation" and self._data.crop is not None
+        crops = self._task in _CROPPED and self._data.crop is not None
         example = self._example_extent
+        augment = Augment(
+            self._data.augment,
+            channels=self.channels,
+            extent=example,
+            for_boxes=self.boxes is not None,
+        )
         return TrainingCrops(
             self._train_store,
             labels=self.labels,
             intensity=self.intensity,
             scales=self._scales,
             cropping=Cropping(example if crops else None, self._data.foreground_share),
-            augment=Augment(self._data.augment, channels=self.channels, extent=example),
+            augment=augment,
             seed=self._seed,
+            objects=self.boxes.by_case if self.boxes else None,
         )
 
     @cached_property
@@ -287,7 +303,7 @@ class SegxDataModule(pl.LightningDataModule):
         """
         store = self._train_store
         extents = [store.extent(index) for index in range(len(store))]
-        if self._task == "segmentation" and self._data.crop is not None:
+        if self._task in _CROPPED and self._data.crop is not None:
             crop = Extent(*self._data.crop)
             if not self._has_volumes:
                 return crop
@@ -315,7 +331,7 @@ class SegxDataModule(pl.LightningDataModule):
 
         Raises:
             DataError: If neighbours are asked of single images, or volumes are to be
-                classified, with or without masks.
+                classified, with or without masks, or searched for boxes.
         """
         if self._data.neighbours and not self._has_volumes:
             raise DataError(
@@ -324,8 +340,8 @@ class SegxDataModule(pl.LightningDataModule):
             )
         if self._task != "segmentation" and self._has_volumes:
             raise DataError(
-                f"{self.layout.root} holds volumes, and classification takes single "
-                "images. Save the planes that tell the class as images."
+                f"{self.layout.root} holds volumes, and {self._task} takes single "
+                "images. Save the planes that matter as images."
             )
 
     def _scan_scales(self) -> dict[str, Intensity]:
@@ -340,7 +356,7 @@ class SegxDataModule(pl.LightningDataModule):
         """Size that images are given before anything else."""
         if isinstance(self._data.resize, tuple):
             return Extent(*self._data.resize)
-        if self._task != "segmentation":
+        if self._task not in _CROPPED:
             return CLASSIFIED_EXTENT
         if self._data.resize is None or not self._has_volumes:
             return None
@@ -348,11 +364,17 @@ class SegxDataModule(pl.LightningDataModule):
 
     def _class_labels(self) -> Labels | None:
         """What the labels of images mean, where they are told apart."""
-        if self._task == "segmentation":
+        if self._task in _CROPPED:
             return None
         if self._task == "multitask":
             check_both(self.splits.train, root=self.layout.root)
         return self.layout.class_labels
+
+    def _class_names(self) -> tuple[str, ...]:
+        """Names of what is told apart."""
+        if self.boxes is not None:
+            return self.boxes.names
+        return (self.labels.names if self.labels else self.layout.class_names) or ()
 
 
 def _at_most(

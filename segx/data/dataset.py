@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from segx.boxes import Detections
 from segx.data.augment import Augment
 from segx.data.case import Case
-from segx.data.crops import ForegroundPixels, cut, place_crop
+from segx.data.crops import ForegroundPixels, cut, cut_objects, place_crop
 from segx.data.sampler import Draw
 from segx.data.store import CaseStore
 from segx.data.workers import CasesInHand
@@ -20,9 +21,34 @@ from segx.geometry import Extent, Region
 from segx.labels import Labels
 from segx.scans import Intensity
 
-__all__ = ["Batch", "Cropping", "Sample", "TrainingCrops", "WholeCases", "collate"]
+__all__ = [
+    "Batch",
+    "Cropping",
+    "Objects",
+    "Sample",
+    "TrainingCrops",
+    "WholeCases",
+    "collate",
+]
 
 _Value = TypeVar("_Value", bound=np.generic)
+
+
+class Objects(NamedTuple):
+    """The true objects of one image.
+
+    Args:
+        boxes: Left, top, right and bottom in pixels, shape (n, 4), float32.
+        classes: Ids of the classes, from 1, shape (n,), int64.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+
+    @classmethod
+    def of(cls, objects: Detections) -> Self:
+        """The same as tensors."""
+        return cls(torch.from_numpy(objects.boxes), torch.from_numpy(objects.classes))
 
 
 class Sample(NamedTuple):
@@ -35,6 +61,7 @@ class Sample(NamedTuple):
             each, `UNKNOWN` where nobody has told.
         case: Index of the case.
         plane: Number of the case's plane.
+        objects: Those in the image; None where no boxes are learnt.
     """
 
     image: Tensor
@@ -42,6 +69,7 @@ class Sample(NamedTuple):
     label: int | tuple[int, ...] | None
     case: int
     plane: int = 0
+    objects: Objects | None = None
 
 
 class Batch(NamedTuple):
@@ -57,6 +85,7 @@ class Batch(NamedTuple):
         plane: Number of the plane of each case, shape (B,), int64.
         masked: Which images have a mask, shape (M,), int64: usually all.
         labelled: Which images have a label, shape (N,), int64.
+        objects: The objects of each image; None where no boxes are learnt.
     """
 
     image: Tensor
@@ -66,12 +95,14 @@ class Batch(NamedTuple):
     plane: Tensor
     masked: Tensor
     labelled: Tensor
+    objects: Sequence[Objects] | None = None
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
     """Join examples of equal size; what one lacks, others may have."""
     masks = [sample.mask for sample in samples if sample.mask is not None]
     labels = [sample.label for sample in samples if sample.label is not None]
+    objects = [sample.objects for sample in samples if sample.objects is not None]
     return Batch(
         image=torch.stack([sample.image for sample in samples]),
         mask=torch.stack(masks).long() if masks else None,
@@ -80,6 +111,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
         plane=torch.tensor([sample.plane for sample in samples]),
         masked=_where([sample.mask is not None for sample in samples]),
         labelled=_where([sample.label is not None for sample in samples]),
+        objects=objects or None,
     )
 
 
@@ -94,7 +126,8 @@ class Cropping:
 
     Args:
         extent: Size of a crop, in pixels; None takes whole images.
-        foreground_share: Share of the crops that are put on a foreground pixel.
+        foreground_share: Share of the crops that are put on a foreground pixel, or on
+            an object.
     """
 
     extent: Extent | None
@@ -114,6 +147,7 @@ class TrainingCrops(Dataset[Sample]):
         labels: What mask values mean; None without masks.
         intensity: Turns stored values into what the encoder reads.
         scales: By case id, where each scan has a scale of its own.
+        objects: By case id, where boxes are learnt.
         cropping: Size and place of the crops.
         augment: Varies image and mask.
         seed: Another seed makes other examples.
@@ -132,9 +166,11 @@ class TrainingCrops(Dataset[Sample]):
         augment: Augment,
         seed: int,
         scales: Mapping[str, Intensity] | None = None,
+        objects: Mapping[str, Detections] | None = None,
     ) -> None:
         self._store = store
         self._labels = labels
+        self._objects = objects
         self._intensity = intensity
         self._scales = scales or {}
         self._cropping = cropping
@@ -155,6 +191,8 @@ class TrainingCrops(Dataset[Sample]):
         rng = np.random.default_rng([self._seed, draw.epoch, draw.place])
         case = self._store.cases[draw.case]
         planes, masks = self._store.read_all(draw.case)
+        if self._objects is not None:
+            return self._make_with_objects(draw, planes[0], self._objects[case.id], rng)
         plane, centre = self._aim(draw.case, masks, rng)
         region = self._place(draw.case, centre, rng)
         image = self._store.with_neighbours(planes, plane)
@@ -166,6 +204,28 @@ class TrainingCrops(Dataset[Sample]):
         )
         normalised = intensity.normalise(_channels_apart(unit))
         return _sample(normalised, mask, case, at=(draw.case, plane))
+
+    def _make_with_objects(
+        self,
+        draw: Draw,
+        image: NDArray[Any],
+        objects: Detections,
+        rng: np.random.Generator,
+    ) -> Sample:
+        """An example whose objects are known; beyond the border there are none."""
+        case = self._store.cases[draw.case]
+        centre = None
+        if len(objects) and rng.random() < self._cropping.foreground_share:
+            centre = _centre_of_one(objects, rng)
+        region = self._place(draw.case, centre, rng)
+        crop = _channels_apart(cut(image, region, outside="edge"))
+        intensity = self._scales.get(case.id, self._intensity)
+        unit, found = self._augment.with_objects(
+            intensity.unit(crop, source=case.image), cut_objects(objects, region), rng
+        )
+        normalised = intensity.normalise(_channels_apart(unit))
+        sample = _sample(normalised, None, case, at=(draw.case, 0))
+        return sample._replace(objects=Objects.of(found))
 
     def _aim(
         self, case: int, masks: NDArray[np.uint8] | None, rng: np.random.Generator
@@ -212,6 +272,7 @@ class WholeCases(Dataset[Sample]):
         intensity: Turns stored values into what the encoder reads.
         scales: By case id, where each scan has a scale of its own.
         numbers: `Sample.case` of each; by default they are counted from 0.
+        objects: By case id, where boxes are learnt.
     """
 
     def __init__(
@@ -221,7 +282,9 @@ class WholeCases(Dataset[Sample]):
         intensity: Intensity,
         numbers: Sequence[int] | None = None,
         scales: Mapping[str, Intensity] | None = None,
+        objects: Mapping[str, Detections] | None = None,
     ) -> None:
+        self._objects = objects
         self._store = store
         self._intensity = intensity
         self._scales = scales or {}
@@ -247,7 +310,18 @@ class WholeCases(Dataset[Sample]):
         intensity = self._scales.get(case.id, self._intensity)
         normalised = intensity(_channels_apart(image), source=case.image)
         at = (self._numbers[number], plane)
-        return _sample(normalised, mask, case, at=at)
+        sample = _sample(normalised, mask, case, at=at)
+        if self._objects is None:
+            return sample
+        return sample._replace(objects=Objects.of(self._objects[case.id]))
+
+
+def _centre_of_one(objects: Detections, rng: np.random.Generator) -> tuple[int, int]:
+    """Row and column of an object: a class is drawn, each as likely, then one of it."""
+    chosen = rng.choice(np.unique(objects.classes))
+    box = objects.boxes[rng.choice(np.flatnonzero(objects.classes == chosen))]
+    col, row = (box[:2] + box[2:]) / 2
+    return int(row), int(col)
 
 
 def _channels_apart(image: NDArray[_Value]) -> NDArray[_Value]:

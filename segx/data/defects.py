@@ -67,6 +67,15 @@ class Code(Enum):
     NOT_AN_IMAGE = "not-an-image", Severity.ERROR, "Lines that name other files"
     LISTED_TWICE = "listed-twice", Severity.ERROR, "Images that are listed twice"
 
+    # Boxes.
+    BOX_ENTRY = "box-entry", Severity.ERROR, "Boxes that can't be understood"
+    BAD_BOX = "bad-box", Severity.ERROR, "Boxes that are none, or leave their image"
+    MISSING_BOXES = (
+        "missing-boxes",
+        Severity.ERROR,
+        "Images of which no box file tells",
+    )
+
     # Headers and pixels of one case.
     UNREADABLE = "unreadable", Severity.ERROR, "Files that can't be read"
     SIZE_MISMATCH = "size-mismatch", Severity.ERROR, "Masks of another size"

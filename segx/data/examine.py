@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from segx.data.alike import Signature, signature
 from segx.data.case import Case
 from segx.data.defects import Code, Finding, Findings, plural
+from segx.data.instances import boxes_of_ids
 from segx.data.mask_values import MOST_STORED
 from segx.errors import ScanError
 from segx.geometry import Extent, Space
@@ -44,6 +45,7 @@ class CaseFacts:
             where it can't be read as a mask.
         sample: Stored values of evenly spread pixels, shape (pixels, channels).
         signature: What the image looks like; None of one that shows nothing.
+        boxes: Of the objects in an instance mask, shape (objects, 4); None without one.
     """
 
     case: Case
@@ -57,6 +59,7 @@ class CaseFacts:
     values: tuple[Mapping[int, int] | None, ...]
     sample: NDArray[Any]
     signature: Signature | None
+    boxes: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,12 @@ class _Stored:
 
 
 def examine(
-    case: Case, *, channels: int | None, axis: int = 0, measured: bool = False
+    case: Case,
+    *,
+    channels: int | None,
+    axis: int = 0,
+    measured: bool = False,
+    instances: bool = False,
 ) -> Examined:
     """Read an image and its masks; what is wrong with one of them hides no other.
 
@@ -99,13 +107,18 @@ def examine(
         axis: Axis along which a volume is cut into planes.
         measured: Whether the scale is measured whatever the type; of volumes it may
             always have to be.
+        instances: Whether the mask gives each object its own id.
     """
     found = Findings()
     image = _read(case.images, found, as_mask=False, axis=axis)
-    values = []
+    values: list[Mapping[int, int] | None] = []
+    boxes = None
     for path in case.masks:
         mask = _read((path,), found, as_mask=True, axis=axis)
-        values.append(None if mask is None else _count(mask, path, found))
+        if instances:
+            boxes = None if mask is None else _objects(mask, path, found)
+        else:
+            values.append(None if mask is None else _count(mask, path, found))
         if mask is not None and image is not None:
             _compare(mask, path, image, case.image, found)
     if image is None:
@@ -125,6 +138,7 @@ def examine(
         values=tuple(values),
         sample=_sample(image, measured=measured or planes > 1),
         signature=signature(image.planes[planes // 2]) if sees else None,
+        boxes=boxes,
     )
     return Examined(facts, tuple(found.findings))
 
@@ -292,8 +306,8 @@ def _is_constant(image: _Stored, path: Path, found: Findings) -> bool:
     return True
 
 
-def _count(mask: _Stored, path: Path, found: Findings) -> Mapping[int, int] | None:
-    """Pixels of each stored value; nothing if a mask can't hold such values."""
+def _holds_ids(mask: _Stored, path: Path, found: Findings) -> bool:
+    """Whether a file has one channel of whole numbers; else that is written down."""
     channels = mask.shape[3]
     if channels != 1:
         equal = all((plane == plane[..., :1]).all() for plane in mask.planes)
@@ -306,7 +320,7 @@ def _count(mask: _Stored, path: Path, found: Findings) -> Mapping[int, int] | No
             if equal
             else "Store ids instead of colours, as grey or indexed PNG.",
         )
-        return None
+        return False
     if mask.dtype.kind not in "bui":
         found.add(
             Code.MASK_TYPE,
@@ -315,6 +329,30 @@ def _count(mask: _Stored, path: Path, found: Findings) -> Mapping[int, int] | No
             expected="whole numbers",
             fix="Round to ids and save as an integer type.",
         )
+        return False
+    return True
+
+
+def _objects(mask: _Stored, path: Path, found: Findings) -> NDArray[np.int64] | None:
+    """The box of each id; nothing if a mask can't hold ids."""
+    if not _holds_ids(mask, path, found):
+        return None
+    ids = mask.planes[0][..., 0]
+    if ids.min(initial=0) < 0:
+        found.add(
+            Code.MASK_RANGE,
+            path,
+            f"holds {ids.min()}",
+            expected="ids from 1 on, and 0 for the background",
+            fix="Store ids from 0 on.",
+        )
+        return None
+    return boxes_of_ids(ids)
+
+
+def _count(mask: _Stored, path: Path, found: Findings) -> Mapping[int, int] | None:
+    """Pixels of each stored value; nothing if a mask can't hold such values."""
+    if not _holds_ids(mask, path, found):
         return None
     least = min(plane.min() for plane in mask.planes)
     largest = max(plane.max() for plane in mask.planes)

@@ -28,7 +28,9 @@ Place = tuple[SplitName | None, Path]
 _ENDINGS = f"Images end in {' '.join(IMAGE_SUFFIXES)}."
 
 
-def read_image_folders(root: Path, data: DataConfig) -> Layout:
+def read_image_folders(
+    root: Path, data: DataConfig, *, beside: str | None = "masks"
+) -> Layout:
     """Pair `images/STEM.*` with `masks/STEM.*`, in the root or in each split's folder.
 
     Multilabel masks stand one folder deeper, a folder per class:
@@ -37,6 +39,8 @@ def read_image_folders(root: Path, data: DataConfig) -> Layout:
     Args:
         root: The data set's folder.
         data: Gives `mask_kind` and `classes`.
+        beside: Name of the folder of masks; None where images stand alone. Multilabel
+            masks stand in `masks` only.
 
     Returns:
         The pairs, with all missing, surplus and doubled stems as findings.
@@ -50,11 +54,16 @@ def read_image_folders(root: Path, data: DataConfig) -> Layout:
     if direct and not places:
         places = [(None, root)]
     elif direct or not inner:
-        raise DataError(_not_this_layout(root, "images/ and masks/ side by side"))
+        wanted = f"images/ and {beside}/ side by side" if beside else "images/"
+        raise DataError(_not_this_layout(root, wanted))
     found = Findings()
-    planes = _plane_names([place / "masks" for _, place in places], data, found)
-    cases = [case for place in places for case in _pairs(root, place, planes, found)]
-    _ignored_folders(root, places, ("images", "masks"), found)
+    planes = None
+    if beside == "masks":
+        planes = _plane_names([place / beside for _, place in places], data, found)
+    names = [f"{beside}/{name}" for name in planes] if planes else [beside or ""]
+    folders = names if beside else []
+    cases = [case for place in places for case in _pairs(root, place, folders, found)]
+    _ignored_folders(root, places, ("images", beside or "images"), found)
     named = with_ids(cases, root=root)
     return Layout.of(named, found, root=root, kind="folders", plane_names=planes)
 
@@ -210,12 +219,12 @@ def leaves(path: Path, root: Path) -> bool:
 
 
 def _pairs(
-    root: Path, place: Place, planes: tuple[str, ...] | None, found: Findings
+    root: Path, place: Place, names: Iterable[str], found: Findings
 ) -> list[Case]:
-    """Cases of one images/ and masks/ pair of folders."""
+    """Cases of images/ and the folders of masks beside it."""
     split, folder = place
-    image_folder, mask_folder = folder / "images", folder / "masks"
-    folders = [mask_folder / name for name in planes] if planes else [mask_folder]
+    image_folder = folder / "images"
+    folders = [folder / name for name in names]
     images, *masks = (
         images_by_stem(item, root, found) for item in (image_folder, *folders)
     )
@@ -255,7 +264,7 @@ def _no_image(folder: Path, found: Findings) -> None:
         fix = _ENDINGS
     else:
         problem = "is missing"
-        fix = "images/ and masks/ stand side by side, with the same stems in both."
+        fix = "Images and masks stand side by side, with the same stems in both."
     found.add(
         Code.NO_IMAGES, folder, problem, expected="a folder of images or masks", fix=fix
     )

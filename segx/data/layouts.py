@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from segx.config import DataConfig
-from segx.data.case import SPLIT_FOLDERS, Case, Layout, Task
+from segx.data.case import SPLIT_FOLDERS, Case, Layout, Task, folder_beside
 from segx.data.folders import read_class_folders, read_image_folders
 from segx.data.manifest import read_manifest
 from segx.data.nnunet import is_nnunet, read_nnunet
@@ -34,8 +34,9 @@ def find_layout(data: DataConfig, *, task: Task) -> Layout:
     What is wrong with the list is among the findings, and the other cases go on.
 
     A manifest is read if `data.manifest` names one; both tasks at once need it.
-    Otherwise segmentation expects `images/` beside `masks/`, and classification a
-    folder per class; either may stand in `train/`, `val/` (or `valid/`,
+    Otherwise segmentation expects `images/` beside `masks/`, detection `images/`, with
+    instance masks beside it or a file of boxes, and classification a folder per class;
+    each may stand in `train/`, `val/` (or `valid/`,
     `validation/`) and `test/`. A folder with `dataset.json` and `imagesTr/` is read as
     a raw data set of nnU-Net.
 
@@ -69,8 +70,8 @@ def _read(root: Path | None, data: DataConfig, task: Task) -> Layout:
         raise DataError("No data set is given. Set data.root to its folder.")
     if task == "segmentation" and is_nnunet(root):
         return read_nnunet(root)
-    if task == "segmentation":
-        return read_image_folders(root, data)
+    if task != "classification":
+        return read_image_folders(root, data, beside=folder_beside(data, task))
     return read_class_folders(root, data)
 
 

@@ -13,6 +13,7 @@ from segx.data.case import (
     Layout,
     SplitName,
     Task,
+    folder_beside,
     stem_of,
     with_ids,
 )
@@ -54,7 +55,8 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
     table = read_table(manifest, column=data.columns.image)
     columns = match_columns(table, data, task=task, manifest=manifest)
     found = Findings(list(table.findings))
-    places = _Places.of(root, manifest.parent, found)
+    folder = folder_beside(data, task) or "masks"
+    places = _Places.of(root, manifest.parent, folder, found)
     entries = [
         _entry(row, data.columns.image, columns, places, _At(manifest, row.line, found))
         for row in table.rows
@@ -130,22 +132,24 @@ class _Places:
 
     root: Path
     bases: tuple[Path, ...]
+    folder: str
     images: Mapping[str, Sequence[Path]]
     masks: Mapping[tuple[Path, str], Sequence[Path]]
 
     @classmethod
-    def of(cls, root: Path, beside: Path, found: Findings) -> "_Places":
-        """List images/ and masks/ in the root and in the folders of the splits."""
+    def of(cls, root: Path, beside: Path, folder: str, found: Findings) -> "_Places":
+        """List images/ and the masks in the root and in the folders of the splits."""
         images = defaultdict(list)
         masks = defaultdict(list)
         for place in [root, *(place for _, place in split_folders(root))]:
             for path in image_files(place / "images", root, found):
                 for key in (stem_of(path), path.name):
                     images[key].append(path)
-            for path in image_files(place / "masks", root, found):
+            for path in image_files(place / folder, root, found):
                 for key in (stem_of(path), path.name):
                     masks[place, key].append(path)
-        return cls(root, tuple(dict.fromkeys((root, beside))), images, masks)
+        bases = tuple(dict.fromkeys((root, beside)))
+        return cls(root, bases, folder, images, masks)
 
     def image(self, text: str, split: SplitName | None, at: _At) -> Path | None:
         """Find the image that a cell stands for."""
@@ -160,7 +164,7 @@ class _Places:
         """Find the mask that a cell stands for, or that has an image's stem."""
         path = self._at_path(text)
         named = self.masks.get((image.parent.parent, text), ())
-        folder = "masks/ beside the image"
+        folder = f"{self.folder}/ beside the image"
         return self._allowed([path] if path else named, text, at, folder=folder)
 
     def _split_of(self, image: Path) -> SplitName | None:

@@ -57,7 +57,8 @@ class Overview:
         value_map: The id of each stored mask value.
         class_names: Names of the classes, the background included where it has an id.
         class_shares: For each split, the share of each class: of the pixels or, for
-            classification, of the cases. Of multilabel masks they may pass 1 in sum.
+            classification, of the cases, for detection, of the objects. Of multilabel
+            masks they may pass 1 in sum.
         case_shares: For each case by id, the share of each class in its pixels; empty
             for classification.
         histograms: One a channel, of the images with the usual channels.
@@ -97,9 +98,13 @@ def overview(checked: CheckedData) -> Overview:
         channels=checked.common.channels,
         dtype=None if dtype is None else str(dtype),
         value_map={} if values is None else dict(values.ids),
-        class_names=values.labels.names if values else layout.class_names or (),
+        class_names=_class_names(checked),
         class_shares={
-            name: shares(part, layout, values) for name, part in parts.items() if part
+            name: shares(part, layout, values)
+            if checked.boxes is None
+            else checked.boxes.shares(item.case for item in part)
+            for name, part in parts.items()
+            if part
         },
         case_shares={} if values is None else case_shares(checked.facts, values),
         histograms=_histograms(
@@ -111,6 +116,13 @@ def overview(checked: CheckedData) -> Overview:
         ),
         findings=checked.findings,
     )
+
+
+def _class_names(checked: CheckedData) -> tuple[str, ...]:
+    if checked.boxes is not None:
+        return checked.boxes.names
+    values = checked.common.mask_values
+    return values.labels.names if values else checked.layout.class_names or ()
 
 
 def _histograms(samples: Sequence[NDArray[Any]]) -> tuple[Histogram, ...]:

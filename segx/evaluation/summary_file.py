@@ -10,11 +10,16 @@ from segx.evaluation.classification import (
     CLASSIFICATION_POLICY,
     ClassificationSummary,
 )
+from segx.evaluation.detection import DETECTION_POLICY, DetectionSummary
 from segx.evaluation.records import Json, write_json
 from segx.evaluation.summary import POLICY, Summary
 from segx.metrics.ranking import Roc
 
-__all__ = ["write_classification_summary", "write_summary"]
+__all__ = [
+    "write_classification_summary",
+    "write_detection_summary",
+    "write_summary",
+]
 
 
 def write_summary(path: Path, summary: Summary) -> None:
@@ -52,7 +57,24 @@ def write_classification_summary(path: Path, summary: ClassificationSummary) -> 
     write_json(path, content)
 
 
-def _counted(summary: Summary | ClassificationSummary) -> dict[str, Json]:
+def write_detection_summary(path: Path, summary: DetectionSummary) -> None:
+    """Write summary.json of boxes, as `write_summary` does."""
+    content: dict[str, Json] = {
+        "task": "detection",
+        "policy": DETECTION_POLICY,
+        **_counted(summary),
+        "score_threshold": summary.score_threshold,
+        "scores": _plain(summary.scores),
+        "counts": _plain(summary.counts),
+        "classes": {item.name: _plain(item) for item in summary.classes},
+        "provenance": _plain(summary.provenance),
+    }
+    write_json(path, content)
+
+
+def _counted(
+    summary: Summary | ClassificationSummary | DetectionSummary,
+) -> dict[str, Json]:
     few = f"Under {FEW_PATIENTS} patients: intervals tend to be too narrow."
     n = summary.n_patients
     if isinstance(summary, ClassificationSummary):

@@ -208,7 +208,9 @@ def classifier_of(model: "Model", *, device: str | None = None) -> Runtime | Non
     from segx.inference.runtimes.eager import TorchRuntime
 
     place = choose_device(device)
-    return TorchRuntime(model.network, device=place, precision="fp32", head="class")
+    return TorchRuntime(
+        model.logits_network, device=place, precision="fp32", head="class"
+    )
 
 
 def options_here(
@@ -265,7 +267,9 @@ def _on_torch(model: "Model", device: str, precision: Precision) -> Runtime:
     from segx.inference.runtimes.eager import TorchRuntime
 
     head: Head = "mask" if model.spec.labels else "class"
-    return TorchRuntime(model.network, device=device, precision=precision, head=head)
+    return TorchRuntime(
+        model.logits_network, device=device, precision=precision, head=head
+    )
 
 
 def _exported(model: "Model", path: Path) -> Path | bytes:

@@ -73,7 +73,7 @@ class Explainer:
     """
 
     def __init__(self, model: Model, predictor: Predictor, out: Path) -> None:
-        self._network = model.network
+        self._network = model.logits_network
         self._predictor = predictor
         self._out = out
         self._drawn: dict[Path, Path] = {}

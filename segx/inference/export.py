@@ -171,7 +171,7 @@ def _averages(side: int, cells: int) -> Tensor:
 def _traced(model: "Model") -> bytes:
     """The network as an ONNX graph with free batch, rows and columns."""
     head: Head = "class" if model.spec.labels is None else "mask"
-    network = deepcopy(model.network).cpu().float()
+    network = deepcopy(model.logits_network).cpu().float()
     graph: nn.Module = _Graph(network, head).eval()
     example = torch.zeros(2, model.spec.in_channels, 64, 96)
     file = BytesIO()
@@ -255,7 +255,7 @@ def _compare(
 
 def _reference(model: "Model") -> TorchRuntime:
     return TorchRuntime(
-        model.network,
+        model.logits_network,
         precision="fp32",
         head="class" if model.spec.labels is None else "mask",
     )

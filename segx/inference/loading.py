@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from segx.atomic import sha256
+from segx.atomic import sha256, verify_digest
+from segx.errors import ConfigError, ModelError
+from segx.inference.detect import BoxPredictor
 from segx.inference.engines import (
     Engine,
     RuntimeName,
@@ -24,7 +26,7 @@ from segx.tiles.window import BlendKind
 if TYPE_CHECKING:
     from segx.artifact import Model
 
-__all__ = ["load", "predictor_of"]
+__all__ = ["is_detector", "load", "load_detector", "predictor_of"]
 
 
 def load(
@@ -102,6 +104,78 @@ def predictor_of(model: "Model", *, device: str | None = None) -> Predictor:
     return Predictor(Members([member]))
 
 
+def is_detector(path: str | Path) -> bool:
+    """Whether a trained model finds boxes: one for `load_detector`, not for `load`."""
+    first = runs_of(Path(path))[0]
+    if is_exported(first):
+        return False
+    from segx.artifact import find_weights, read_spec
+
+    verify_digest(find_weights(first))
+    return read_spec(first).task == "detection"
+
+
+def load_detector(
+    path: str | Path,
+    *,
+    device: str | None = None,
+    tile: int | None = None,
+    overlap: float | None = None,
+    batch_size: int | None = None,
+    views: Views = "none",
+    skip_blank: bool = False,
+    working: Working | None = None,
+    precision: Precision | None = None,
+    score_threshold: float | None = None,
+) -> BoxPredictor:
+    """Load a trained detector, ready to find objects; it runs in torch.
+
+    Args:
+        path: A run folder, a ``.ckpt`` or a model folder.
+        device: See `load`, as for all that is not told here.
+        tile: Side of a tile, in pixels.
+        overlap: Least share of a tile's side that its neighbour covers too. Objects
+            smaller than the overlap are seen whole by one tile.
+        batch_size: Number of tiles in one run of the network.
+        views: Test-time flips and turns: what is found in any of them counts.
+        skip_blank: Spare the network what shows nothing.
+        working: The resolution that files are predicted at.
+        precision: What convolutions compute in; None for float32.
+        score_threshold: Least score of a box that is kept; None takes the model's own.
+
+    Raises:
+        ConfigError: If the path holds several models, or a number is out of range.
+        ModelError: If the model is no detector.
+    """
+    from segx.artifact import load_model
+    from segx.environment import choose_device
+    from segx.inference.runtimes.eager import TorchRuntime
+    from segx.models.detection import DetectionNetwork
+
+    model = load_model(_only_run(Path(path)))
+    network = model.network
+    return BoxPredictor(
+        model.spec,
+        TorchRuntime(
+            network, device=choose_device(device), precision=precision or "fp32"
+        ),
+        model.source,
+        digest=sha256(model.source),
+        plan=TilePlan.from_config(
+            model.spec.inference, tile=tile, overlap=overlap, batch_size=batch_size
+        ),
+        views=views,
+        skip_blank=skip_blank,
+        working=working,
+        score_threshold=score_threshold,
+        most=(
+            network.detector.detections
+            if isinstance(network, DetectionNetwork)
+            else None
+        ),
+    )
+
+
 def _member(
     path: Path,
     *,
@@ -119,11 +193,31 @@ def _member(
         from segx.artifact import load_model
 
         model = load_model(path)
+        _refuse_detector(model)
         choices = choices_of_model(model, path=path, device=device)
         spec, source = model.spec, model.source
         classifier = classifier_of(model, device=device)
     engine = choices.choose(runtime=runtime, precision=precision)
     return _in_engine(spec, source, engine, classifier)
+
+
+def _only_run(path: Path) -> Path:
+    """The run at a path that holds no other."""
+    run, *more = runs_of(path)
+    if more:
+        raise ConfigError(
+            f"{path} holds {len(more) + 1} folds, and boxes of several detectors can't "
+            f"be averaged. Give one of them, such as {run}."
+        )
+    return run
+
+
+def _refuse_detector(model: "Model") -> None:
+    if model.spec.task == "detection":
+        raise ModelError(
+            f"{model.source} finds boxes; it makes no masks. Load it by "
+            "segx.load_detector, or give it to segx predict alone."
+        )
 
 
 def _in_engine(

@@ -48,9 +48,11 @@ class PredictedFile:
     """The files that were made of one scan.
 
     Args:
-        masks: The mask; of a multilabel PNG one file a class.
-        overlay: The scan with the mask drawn over it; None if it was not wanted.
-        extras: The summary first, then polygons and maps where they were wanted.
+        masks: The mask; of a multilabel PNG one file a class, of a detector none.
+        overlay: The scan with the mask or the boxes drawn over it; None if it was not
+            wanted.
+        extras: The summary first; then boxes, polygons and maps, where there are any
+            and they were wanted.
         is_new: False if all were there already, made of the same bytes by the same
             model.
     """
@@ -106,7 +108,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """Where the mask of one scan will go, and what is made beside it.
+    """Where the mask or the boxes of one scan will go, and what is made beside them.
 
     Examples:
         >>> OutputPlan.of(Path("in/a.tif"), Path("out")).mask.as_posix()
@@ -129,13 +131,18 @@ class OutputPlan:
         return cls(out / f"{stem}{_SUFFIXES.get(suffix.lower(), '.png')}", stem)
 
     @property
+    def boxes(self) -> Path:
+        """The boxes as COCO has them; there is no mask then."""
+        return self.mask.with_name(f"{self.stem}.coco.json")
+
+    @property
     def overlay(self) -> Path:
-        """The scan with the mask drawn over it."""
+        """The scan with the mask or the boxes drawn over it."""
         return self.mask.with_name(f"{self.stem}_overlay.png")
 
     @property
     def beside(self) -> tuple[Path, ...]:
-        """All that may be made beside the mask."""
+        """All that may be made beside the mask, or the boxes."""
         return (
             self.summary,
             self.overlay,
@@ -151,7 +158,7 @@ class OutputPlan:
 
     @property
     def polygons(self) -> Path:
-        """The mask as GeoJSON."""
+        """The mask or the boxes as GeoJSON."""
         return self.mask.with_name(f"{self.stem}.geojson")
 
     @property
@@ -179,14 +186,14 @@ def prepare_folder(out: Path) -> Path:
 
 
 def plan_outputs(
-    sources: Iterable[Path], out: Path, *, labels: Labels
+    sources: Iterable[Path], out: Path, *, labels: Labels | None
 ) -> dict[Path, OutputPlan]:
     """Name the outputs of all scans, before the first is read.
 
     Args:
         sources: The scans.
         out: The folder for the outputs.
-        labels: What the masks hold.
+        labels: What the masks hold; None where boxes are written in their place.
 
     Raises:
         ScanError: If two scans would be written to one file, or one over a scan; all
@@ -198,7 +205,8 @@ def plan_outputs(
     takers: dict[str, Path] = {}
     clashes: dict[tuple[Path, Path], str] = {}
     for source, plan in plans.items():
-        for path in (*mask_files(plan.mask, labels), *plan.beside):
+        main = (plan.boxes,) if labels is None else mask_files(plan.mask, labels)
+        for path in (*main, *plan.beside):
             rival = takers.setdefault(_key(path), source)
             if rival != source:
                 clash = f"{rival} and {source} would both be written to {path}"

@@ -1,4 +1,4 @@
-"""An overlay that is collected band by band, small enough to be looked at."""
+"""Pictures of scans that are collected band by band, small enough to be looked at."""
 
 from typing import Any
 
@@ -10,25 +10,57 @@ from segx.labels import Labels
 from segx.scans.intensity import Intensity
 from segx.scans.overlay import as_rgb, draw_overlay
 
-__all__ = ["Sketch"]
+__all__ = ["Sketch", "Thumbnail"]
 
 _LONGEST_SIDE = 2048
 
 
-class Sketch:
-    """Every n-th pixel of a scan and its mask, so that memory has a bound.
+class Thumbnail:
+    """Every n-th pixel of a scan, so that memory has a bound.
 
     Args:
-        extent: Size of the scan; up to 2048 px a side it is drawn as it is.
+        extent: Size of the scan; up to 2048 px a side it is shown as it is.
+        intensity: The scale that the scan is shown with.
+    """
+
+    def __init__(self, extent: Extent, *, intensity: Intensity) -> None:
+        self.step = -(-max(extent.rows, extent.cols) // _LONGEST_SIDE)
+        self._intensity = intensity
+        self._pictures: list[NDArray[np.uint8]] = []
+
+    def add(self, region: Region, pixels: NDArray[Any]) -> None:
+        """Take what is shown of the next band.
+
+        Args:
+            region: Where the band lies.
+            pixels: Stored values, shape (rows, cols, channels).
+        """
+        shown = pixels[self.shown(region)]
+        if len(shown):
+            self._pictures.append(as_rgb(shown, intensity=self._intensity))
+
+    def shown(self, region: Region) -> tuple[slice, slice]:
+        """The rows and columns of a band that are shown."""
+        rows = slice(-region.top % self.step, None, self.step)
+        return rows, slice(None, None, self.step)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """All bands, RGB, shape (rows, cols, 3)."""
+        return np.concatenate(self._pictures)
+
+
+class Sketch:
+    """An overlay of every n-th pixel of a scan and its mask.
+
+    Args:
+        extent: Size of the scan.
         labels: What the mask's values mean.
         intensity: The scale that the scan is shown with.
     """
 
     def __init__(self, extent: Extent, *, labels: Labels, intensity: Intensity) -> None:
         self._labels = labels
-        self._intensity = intensity
-        self._step = -(-max(extent.rows, extent.cols) // _LONGEST_SIDE)
-        self._pictures: list[NDArray[np.uint8]] = []
+        self._scan = Thumbnail(extent, intensity=intensity)
         self._masks: list[NDArray[np.uint8]] = []
 
     def add(
@@ -41,14 +73,10 @@ class Sketch:
             pixels: Stored values, shape (rows, cols, channels).
             mask: Shape (rows, cols) or (rows, cols, classes).
         """
-        rows = slice(-region.top % self._step, None, self._step)
-        cols = slice(None, None, self._step)
-        shown = pixels[rows, cols]
-        if len(shown):
-            self._pictures.append(as_rgb(shown, intensity=self._intensity))
-            self._masks.append(mask[rows, cols].copy())
+        self._scan.add(region, pixels)
+        self._masks.append(mask[self._scan.shown(region)].copy())
 
     def draw(self) -> NDArray[np.uint8]:
         """The overlay of all bands, RGB, shape (rows, cols, 3)."""
-        picture = np.concatenate(self._pictures)
-        return draw_overlay(picture, np.concatenate(self._masks), self._labels)
+        mask = np.concatenate(self._masks)
+        return draw_overlay(self._scan.picture(), mask, self._labels)

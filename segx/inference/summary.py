@@ -1,4 +1,4 @@
-"""What was found in one scan and how: the JSON beside its mask."""
+"""What was found in one scan and how: the JSON beside its mask or boxes."""
 
 import json
 import math
@@ -20,6 +20,8 @@ from segx.scans.damage import reading, writing
 from segx.scans.scan import Scan
 
 __all__ = [
+    "BoxCount",
+    "BoxSummary",
     "ClassCount",
     "Method",
     "PixelCounter",
@@ -76,7 +78,7 @@ class RegionCount:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How a mask was made: all that its pixels depend on.
+    """How a mask or boxes were made: all that they depend on.
 
     The number of tiles that run at once is left out, for nothing depends on it; so is
     the time, for the same mask shall have the same bytes beside it.
@@ -88,7 +90,7 @@ class Method:
         runtime: Engine, device and precision, as `Runtime.about` says.
         tile: Rows and columns of a tile, in pixels.
         overlap_px: Least rows and columns that neighbouring tiles shared.
-        blend: How a pixel's weight falls towards a tile's border.
+        blend: How a pixel's weight falls towards a tile's border; None for boxes.
         segx: Version of segx.
         cleaning: What was mended in the whole mask, as the config's key of that name
             has it; None if nothing was.
@@ -100,7 +102,7 @@ class Method:
     runtime: str
     tile: tuple[int, int]
     overlap_px: tuple[int, int]
-    blend: str
+    blend: str | None
     segx: str
     cleaning: dict[str, Any] | None = None
 
@@ -159,6 +161,46 @@ class ScanSummary:
     method: Method
     region: RegionCount | None = None
     probabilities: dict[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCount:
+    """How many objects of one class were found.
+
+    Args:
+        name: Name of the class.
+        boxes: Number of objects.
+        mean_score: Mean of their scores; None if there are none.
+    """
+
+    name: str
+    boxes: int
+    mean_score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSummary:
+    """The objects of one scan in numbers.
+
+    Args:
+        scan: Name of the file, without its folder.
+        rows: Rows, in pixels.
+        cols: Columns, in pixels.
+        spacing_mm: Distance of rows and columns; None where the file is silent.
+        boxes: Number of objects of all classes.
+        classes: One count a class.
+        score_threshold: Least score of what was kept.
+        method: How the boxes were found.
+    """
+
+    scan: str
+    rows: int
+    cols: int
+    spacing_mm: tuple[float, ...] | None
+    boxes: int
+    classes: tuple[BoxCount, ...]
+    score_threshold: float
+    method: Method
 
 
 class PixelCounter:
@@ -262,7 +304,7 @@ def summarise_scan(
     )
 
 
-def write_summary(path: Path, summary: ScanSummary) -> None:
+def write_summary(path: Path, summary: ScanSummary | BoxSummary) -> None:
     """Write a summary as strict JSON, whole or not at all; the same one, same bytes.
 
     Raises:

@@ -1,15 +1,15 @@
 """Tile, run and blend: the middle of the story, without a file."""
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.errors import ModelError, OutOfMemoryError
+from segx.errors import ModelError
 from segx.geometry import Extent, Region, Tile
 from segx.inference.ahead import ahead
+from segx.inference.frugal import Frugal
 from segx.inference.plan import TilePlan
 from segx.labels import Labels
 from segx.scans.resize import resize_image
@@ -24,8 +24,6 @@ __all__ = [
     "predict_image",
     "resize_probabilities",
 ]
-
-logger = logging.getLogger(__name__)
 
 Read = Callable[[Region], NDArray[np.float32]]
 """Gives a region, normalised, shape (channels, rows, cols)."""
@@ -74,7 +72,7 @@ def predict_bands(
     blank = set() if is_empty is None else {item for item in grid if is_empty(item)}
     wanted = [item for item in grid if item not in blank]
     batches = _batches(wanted, read, extent=extent, size=plan.batch_size)
-    found = _run(_Frugal(run), ahead(batches, depth=_READ_AHEAD))
+    found = _run(Frugal(run), ahead(batches, depth=_READ_AHEAD))
     nothing = background(labels, tile, extra=extra)
     blocks = ((item, nothing if item in blank else next(found)) for item in grid)
     window = blend_window(tile, kind=plan.blend)
@@ -144,40 +142,17 @@ def _batches(
 
 
 def _run(
-    run: Run, batches: Iterator[NDArray[np.float32]]
+    run: Frugal[NDArray[np.float32]], batches: Iterator[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.float32]]:
     """Probabilities of each tile, (classes, rows, cols)."""
     for tiles in batches:
-        probabilities = run(tiles)
-        if probabilities.shape[2:] != tiles.shape[2:]:
-            raise ModelError(
-                f"The network puts out masks of {probabilities.shape[2:]} px for tiles "
-                f"of {tiles.shape[2:]} px; they must be of equal size."
-            )
-        yield from probabilities
-
-
-class _Frugal:
-    """Runs batches in parts, once the device has been found too small for a whole."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._most: int | None = None
-
-    def __call__(self, tiles: NDArray[np.float32]) -> NDArray[np.float32]:
-        size = min(len(tiles), self._most or len(tiles))
-        try:
-            parts = [
-                self._run(tiles[first : first + size])
-                for first in range(0, len(tiles), size)
-            ]
-        except OutOfMemoryError:
-            if size == 1:
-                raise
-            self._most = size // 2
-            logger.warning("Memory is short: %d tiles at once, not %d", size // 2, size)
-            return self(tiles)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        for probabilities in run(tiles):
+            if probabilities.shape[2:] != tiles.shape[2:]:
+                raise ModelError(
+                    f"The network puts out masks of {probabilities.shape[2:]} px for "
+                    f"tiles of {tiles.shape[2:]} px; they must be of equal size."
+                )
+            yield from probabilities
 
 
 def _padded(image: NDArray[np.float32], tile: Extent) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""A mask drawn over its image, to be looked at."""
+"""A mask or boxes drawn over their image, to be looked at."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ from segx.labels import Labels
 from segx.scans.damage import writing
 from segx.scans.intensity import Intensity
 
-__all__ = ["as_rgb", "draw_overlay", "write_png"]
+__all__ = ["as_rgb", "draw_boxes", "draw_overlay", "write_png"]
 
 _UNNAMED = (128, 128, 128)  # pixels that are ignored, or whose id has no name
-_PIXELS_PER_LINE = (
-    700  # a contour is one pixel wide for each so many of the longer side
-)
+# A contour is one pixel wide for each so many of the longer side.
+_PIXELS_PER_LINE = 700
 
 
 def draw_overlay(
@@ -51,12 +50,44 @@ def draw_overlay(
             f"{image.shape[:2]} px. Give both at the same size."
         )
     picture = as_rgb(image, intensity=intensity).astype(np.float32)
-    width = max(1, round(max(mask.shape[:2]) / _PIXELS_PER_LINE))
+    width = _line_width(picture)
     for area, colour in _areas(mask, labels):
         paint = np.asarray(colour, np.float32)
         picture[area] += alpha * (paint - picture[area])
         picture[_contour(area, width=width)] = paint
     return np.rint(picture).astype(np.uint8)
+
+
+def draw_boxes(
+    picture: NDArray[np.uint8],
+    boxes: NDArray[np.floating],
+    ids: NDArray[np.integer],
+    labels: Labels,
+) -> NDArray[np.uint8]:
+    """Draw the outline of each box in the colour of its class; later ones lie on top.
+
+    Args:
+        picture: RGB, shape (rows, cols, 3).
+        boxes: Left, top, right and bottom in pixels of the picture, shape (n, 4); one
+            that is narrower than a pixel is drawn as one.
+        ids: The id of each box's class, shape (n,).
+        labels: What the ids mean, and their colours.
+
+    Returns:
+        RGB, of the picture's shape.
+    """
+    drawn, width = picture.copy(), _line_width(picture)
+    starts, ends = np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])
+    corners = np.concatenate([starts, np.maximum(ends, starts + 1)], axis=1)
+    for (left, top, right, bottom), number in zip(
+        np.maximum(corners, 0).astype(int).tolist(), ids.tolist(), strict=True
+    ):
+        colour = labels.colours[number]
+        drawn[top : min(top + width, bottom), left:right] = colour
+        drawn[max(bottom - width, top) : bottom, left:right] = colour
+        drawn[top:bottom, left : min(left + width, right)] = colour
+        drawn[top:bottom, max(right - width, left) : right] = colour
+    return drawn
 
 
 def as_rgb(
@@ -105,6 +136,12 @@ def _areas(
     colours = dict(enumerate(labels.colours))
     ids = [int(value) for value in np.unique(mask) if value != 0]
     return [(mask == value, colours.get(value, _UNNAMED)) for value in ids]
+
+
+def _line_width(picture: NDArray[Any]) -> int:
+    """Width in pixels of lines that are seen in a picture of that size."""
+    longest: int = max(picture.shape[:2])
+    return max(1, round(longest / _PIXELS_PER_LINE))
 
 
 def _contour(area: NDArray[np.bool_], *, width: int) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from segx.scans.boundary import Outline, Ring, Tracer
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 
-__all__ = ["Polygons"]
+__all__ = ["Polygons", "annotation"]
 
 
 class Polygons(MaskSink):
@@ -98,20 +98,38 @@ class Polygons(MaskSink):
             self._separator = ",\n"
 
     def _feature(self, outline: Outline, name: str) -> dict[str, Any]:
-        geometry: dict[str, Any] = {
-            "type": "Polygon",
-            "coordinates": [self._coordinates(ring) for ring in outline.rings],
-        }
+        feature = annotation(
+            [self._coordinates(ring) for ring in outline.rings],
+            name=name,
+            labels=self.labels,
+        )
         if self.planes > 1:
-            geometry["plane"] = {"c": -1, "z": self._plane, "t": 0}
-        colour = self.labels.colours[self.labels.names.index(name)]
-        properties = {
-            "objectType": "annotation",
-            "classification": {"name": name, "color": colour},
-        }
-        return {"type": "Feature", "geometry": geometry, "properties": properties}
+            feature["geometry"]["plane"] = {"c": -1, "z": self._plane, "t": 0}
+        return feature
 
     def _coordinates(self, ring: Ring) -> list[tuple[float, float]]:
         """Corners (x, y) at the full resolution; the last one is the first again."""
         down, across = self._scale
         return [(col * across, row * down) for col, row in (*ring, ring[0])]
+
+
+def annotation(
+    rings: list[list[tuple[float, float]]], *, name: str, labels: Labels
+) -> dict[str, Any]:
+    """A feature of GeoJSON, as QuPath has its annotations.
+
+    Args:
+        rings: Corners (x, y) in pixels of the full resolution, each ring closed; the
+            outer one first.
+        name: Name of its class.
+        labels: Has the class's colour.
+    """
+    colour = labels.colours[labels.names.index(name)]
+    return {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": rings},
+        "properties": {
+            "objectType": "annotation",
+            "classification": {"name": name, "color": colour},
+        },
+    }

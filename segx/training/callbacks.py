@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning.callbacks import RichProgressBar
 
+from segx.boxes import Detections
 from segx.data.dataset import Batch
 from segx.geometry import Extent
-from segx.scans.overlay import draw_overlay, write_png
+from segx.scans.overlay import as_rgb, draw_boxes, draw_overlay, write_png
 from segx.spec import ModelSpec
+from segx.training.detection import DetectionTask
 from segx.training.task import SegmentationTask
 
 __all__ = ["LastStep", "Overlays", "Progress", "Resumed", "Speed"]
@@ -48,12 +50,18 @@ class Overlays(pl.Callback):
         name = self.names.get((int(batch.case[0]), int(batch.plane[0])))
         if trainer.sanity_checking or name is None:
             return
-        if not isinstance(pl_module, SegmentationTask) or outputs is None:
+        if outputs is None:
             return
-        masks = (outputs["truth"], outputs["predicted"])
-        extent = Extent(*masks[0].shape[:2])
-        picture = _picture(batch, pl_module.spec, extent)
-        panels = [draw_overlay(picture, mask, pl_module.labels) for mask in masks]
+        pair = (outputs["truth"], outputs["predicted"])
+        if isinstance(pl_module, SegmentationTask):
+            extent = Extent(*pair[0].shape[:2])
+            picture = _picture(batch, pl_module.spec, extent)
+            panels = [draw_overlay(picture, mask, pl_module.labels) for mask in pair]
+        elif isinstance(pl_module, DetectionTask):
+            picture = _picture(batch, pl_module.spec, Extent(*batch.image.shape[-2:]))
+            panels = [_with_boxes(picture, item, pl_module.spec) for item in pair]
+        else:
+            return
         step = f"step{trainer.global_step:06d}"
         write_png(self.folder / f"{step}_{name}.png", np.hstack(panels))
 
@@ -172,6 +180,16 @@ class LastStep(pl.Callback):
         """Ask for the stop ourselves: Lightning then validates, unlike at its own."""
         if 0 < trainer.max_steps <= trainer.global_step:
             trainer.should_stop = True
+
+
+def _with_boxes(
+    picture: NDArray[np.uint8], objects: Detections, spec: ModelSpec
+) -> NDArray[np.uint8]:
+    """The picture of an image with the boxes of its objects."""
+    rgb = as_rgb(picture)
+    if spec.labels is None:
+        return rgb
+    return draw_boxes(rgb, objects.boxes, objects.classes, spec.labels)
 
 
 def _picture(batch: Batch, spec: ModelSpec, extent: Extent) -> NDArray[np.uint8]:

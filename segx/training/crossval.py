@@ -10,7 +10,7 @@ from segx.artifact import load_model, read_checkpoint, store_spec
 from segx.config import CleaningConfig, FitConfig
 from segx.data.datamodule import SegxDataModule
 from segx.data.splits_file import count_apart, join_folds
-from segx.errors import TrainingError
+from segx.errors import ConfigError, TrainingError
 from segx.evaluation.cases import CaseRow, read_cases, write_cases
 from segx.evaluation.classification import (
     ClassificationSummary,
@@ -120,6 +120,14 @@ def cross_validate(
     return CrossValidated(summary, choice, n_apart, classes)
 
 
+def _refuse_boxes(config: FitConfig) -> None:
+    if config.task == "detection":
+        raise ConfigError(
+            "segx cv measures masks and classes. Train a detector on one split: segx "
+            "fit, then segx test."
+        )
+
+
 def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
     """The config of one fold or, with none, of all."""
     data = config.data.model_copy(update={"folds": folds, "fold": fold})
@@ -128,6 +136,7 @@ def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
 
 def _start(config: FitConfig, whole: RunFolder) -> None:
     """Make the folder, or make sure that it is the same cross-validation."""
+    _refuse_boxes(config)
     if not whole.config_file.is_file():
         whole.create()
         whole.checkpoints.rmdir()  # each fold has its own

@@ -13,6 +13,7 @@ from segx.config import FitConfig
 from segx.data.datamodule import SegxDataModule
 from segx.data.workers import release_loaders
 from segx.errors import ConfigError, DataError, SegxError
+from segx.metrics.case_boxes import check_counting
 from segx.models.start import start_as_shortcuts
 from segx.pretrained import Transfer, check_source, load_weights
 from segx.spec import ModelSpec
@@ -20,6 +21,7 @@ from segx.training.budget import Budget, BudgetPlanner, Plan, open_ended, planne
 from segx.training.changes import check_changes
 from segx.training.checkpointing import last_valid
 from segx.training.classification import ClassificationTask
+from segx.training.detection import DetectionTask
 from segx.training.learner import Learner
 from segx.training.loss_choice import balanced, check_loss
 from segx.training.multitask import MultiTask
@@ -103,6 +105,8 @@ def check_training(config: FitConfig) -> None:
     """
     check_model(config.model, task=config.task)
     check_loss(config.model.loss, task=config.task)
+    if config.task == "detection":
+        check_counting()
     check_optimizer(config.training.optimizer)
     trainer_options(config)
     check_loggers(config)
@@ -125,11 +129,12 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
         task=config.task,
         encoder=config.model.encoder,
         decoder=config.model.decoder if data.labels else None,
+        detector=config.model.detector,
         head=config.model.head,
         in_channels=data.channels,
         axis=config.data.axis,
         neighbours=config.data.neighbours,
-        labels=data.labels,
+        labels=data.boxes.labels if data.boxes else data.labels,
         class_names=classes.names if classes else None,
         class_kind=data.layout.class_kind,
         intensity=data.intensity,
@@ -138,6 +143,10 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     )
     loss, training = config.model.loss, config.training
     planes = data.planes_of(data.splits.val)
+    if data.boxes is not None:
+        return DetectionTask(
+            spec, loss=loss, training=training, validation_cases=len(planes)
+        )
     if classes is None:
         return SegmentationTask(
             spec, loss=loss, training=training, validation_planes=planes
@@ -193,7 +202,7 @@ def _planner(
 
     def keep(trainer: pl.Trainer, plan: Plan) -> None:
         task.schedule.total_steps = plan.steps
-        if isinstance(task, SegmentationTask):
+        if isinstance(task, SegmentationTask | DetectionTask):
             planes = data.planes_of(data.val_cases)
             fitting = max(1, int(plan.validation_share * len(planes)))
             task.validation_limit = sum(planes[:fitting])

@@ -4,10 +4,13 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from segx.boxes import Detections
 from segx.data.dataset import Batch
 from segx.errors import TrainingError
 from segx.labels import Labels
@@ -113,7 +116,7 @@ class UnseenClasses(pl.Callback):
 
     Args:
         names: What is told apart, background included.
-        labels: What mask values mean; None for classification.
+        labels: What mask values mean; None for classification and for boxes.
         expected: Names that training cases do hold; of others it is known already.
     """
 
@@ -195,10 +198,10 @@ class Collapse(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Look at a mask that was just counted."""
+        """Look at a mask, or at boxes, just counted."""
         if isinstance(outputs, dict):
-            self._found |= bool(outputs["predicted"].any())
-            self._missed |= bool(outputs["truth"].any())
+            self._found |= _holds_any(outputs["predicted"])
+            self._missed |= _holds_any(outputs["truth"])
 
     def on_validation_epoch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -219,8 +222,16 @@ class Collapse(pl.Callback):
             )
 
 
+def _holds_any(found: NDArray[np.uint8] | Detections) -> bool:
+    """Whether there is any foreground, or any object."""
+    return len(found) > 0 if isinstance(found, Detections) else bool(found.any())
+
+
 def _classes_in(batch: Batch, count: int, labels: Labels | None) -> Tensor:
     """Which classes a batch holds, shape (classes,), bool."""
+    if batch.objects is not None:
+        ids = torch.cat([item.classes for item in batch.objects])
+        return torch.bincount(ids - 1, minlength=count) > 0
     values = batch.label if labels is None else batch.mask
     if values is None:
         return torch.zeros(count, dtype=torch.bool)

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from segx.artifact import build_network
 from segx.config import Choice, TrainingConfig
+from segx.models.detection import DetectionNetwork
 from segx.models.network import Network
 from segx.spec import ModelSpec
 from segx.training.optim import Schedule, average_of, build_optimizer
@@ -62,11 +63,11 @@ class Learner(pl.LightningModule):
         )
 
     @property
-    def best_network(self) -> Network:
+    def best_network(self) -> Network | DetectionNetwork:
         """The network to validate and to keep: the average where there is one."""
         if self.average is None or int(self.average.n_averaged) == 0:
             return self.network
-        return cast(Network, self.average.module)
+        return cast("Network | DetectionNetwork", self.average.module)
 
     @property
     def learnt(self) -> nn.Module:

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+import torch
+from torch import Tensor
+
 from segx.config import Choice, class_named, typed_options
 from segx.data.case import Case, classes_of
 from segx.labels import Labels
 from segx.losses import CLASS_LOSSES, LOSSES, ClassificationLoss, SegmentationLoss
 
 __all__ = [
+    "DetectorLosses",
     "MultitaskLosses",
     "balanced",
     "build_class_loss",
@@ -51,6 +55,35 @@ class MultitaskLosses:
         return named(**typed_options(named, choice, key=_KEY))
 
 
+@dataclass(frozen=True)
+class DetectorLosses:
+    """How a detector's own losses are added up.
+
+    Args:
+        box_weight: Weight of the losses of places, beside those of classes.
+    """
+
+    box_weight: float = 1.0
+
+    @classmethod
+    def of(cls, choice: Choice) -> Self:
+        """Read what a config says.
+
+        Raises:
+            ConfigError: If it names another loss, or an unknown option.
+        """
+        named = class_named(choice.name, {"Detector": cls}, key=_KEY, base=cls)
+        return named(**typed_options(named, choice, key=_KEY))
+
+    def sum(self, losses: dict[str, Tensor]) -> Tensor:
+        """The number that is learnt from."""
+        weighted = [
+            self.box_weight * loss if "box" in name else loss
+            for name, loss in losses.items()
+        ]
+        return torch.stack(weighted).sum()
+
+
 def check_loss(choice: Choice, *, task: str) -> None:
     """Refuse an unknown loss or option.
 
@@ -61,6 +94,8 @@ def check_loss(choice: Choice, *, task: str) -> None:
         _mask_loss(choice)
     elif task == "classification":
         _class_loss(choice)
+    elif task == "detection":
+        DetectorLosses.of(choice)
     else:
         both = MultitaskLosses.of(choice)
         _mask_loss(both.masks)

@@ -68,11 +68,12 @@ def propose(
     known = settled([Advice("data.root", str(root.resolve()), "")])
     if not any(key == "task" for key, _ in given):
         known = known.model_copy(update={"task": guess_task(known.data)})
-    if known.task == "multitask":
+    stock = {"multitask": "multitask", "detection": "faster_rcnn"}.get(known.task)
+    if stock is not None:
         raise ConfigError(
             "segx init fits a config to one task: --task segmentation or "
-            "classification. For both at once start from the stock config: segx fit -c "
-            "multitask"
+            f"classification. For {known.task} start from a stock config: segx fit -c "
+            f"{stock}"
         )
     found = _fingerprint(known, progress)
     axis = advise_axis(found)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from segx.losses import DeepSupervision
 from segx.masks.decide import decide
 from segx.metrics.case_counts import CaseCounts
 from segx.metrics.overlap import count_overlap
-from segx.models.network import Prediction
+from segx.models.network import Network, Prediction
 from segx.spec import ModelSpec
 from segx.training.learner import Learner
 from segx.training.loss_choice import build_loss
@@ -102,7 +102,7 @@ class SegmentationTask(Learner):
     def predict_mask(self, image: Tensor, extent: Extent) -> NDArray[np.uint8]:
         """Predict one normalised image (1, C, rows, cols) at its native `extent`."""
         runtime = TorchRuntime(
-            self.best_network,
+            cast(Network, self.best_network),
             device=self.device,
             channels_last=self.settings.channels_last,
         )

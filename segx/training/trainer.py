@@ -154,7 +154,8 @@ def _callbacks(
         Collapse(),
         LastStep(),
     ]
-    if data.labels is not None and training.overlays:
+    draws = data.labels is not None or data.boxes is not None
+    if draws and training.overlays:
         names = _middle_planes(data, training.overlays)
         callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:

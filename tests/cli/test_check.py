@@ -11,7 +11,7 @@ from segx.data.defects import Code
 from tests.data.clean import clean
 from tests.data.defective import FAULTS
 from tests.data.sets import disc, save, write_classes, write_pairs
-from tests.phantoms import write_manifest
+from tests.phantoms import write_cells, write_manifest
 
 
 @pytest.fixture(autouse=True)
@@ -159,3 +159,18 @@ def test_masks_and_classes_are_both_looked_at(
     shown = capsys.readouterr().out
     assert "names 'test00', which is not there" in shown
     assert "has no val case with the class plain" in shown
+
+
+def test_boxes_are_checked_as_a_detector_reads_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_cells(tmp_path / "cells", count=4, splits=("train", "val"))
+    words = ["check", str(root), "--task", "detection", "-q"]
+    assert main(words) == 0
+    assert "class object │ 100.00 % train" in capsys.readouterr().out
+    (root / "boxes.csv").write_text("image,left,top,right,bottom\ntrain0,5,5,4,9\n")
+    assert main([*words, "--data.boxes", "boxes.csv"]) == 1
+    shown = capsys.readouterr().out
+    assert "which has no area" in shown
+    assert "is not listed in" in shown
+    assert "8 errors" in shown  # the bad box, and the images that no line names

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from segx.artifact import Model, build_network, save_model
 from segx.config import Choice, EncoderConfig, HeadConfig, InferenceConfig
 from segx.labels import Labels
+from segx.models.network import Network
 from segx.scans.intensity import Intensity
 from segx.spec import ModelSpec
 
@@ -41,7 +42,7 @@ def saved_model(folder: Path, described: ModelSpec) -> Model:
     """
     torch.manual_seed(0)
     network = build_network(described).eval()
-    if network.mask_head is not None:
+    if isinstance(network, Network) and network.mask_head is not None:
         with torch.no_grad():
             network.mask_head[1].weight.mul_(4)
     save_model(Model(network, described, folder), folder)

@@ -1,6 +1,7 @@
 """A prediction that is killed at any moment ends, run again, with the same bytes."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from segx.boxes import Detections
 from segx.config import CleaningConfig, InferenceConfig
+from segx.inference.box_writer import detect_files
 from segx.inference.outputs import Wanted
 from segx.inference.predictor import Predictor
 from segx.inference.writer import predict_files
-from tests.inference.stubs import THREE, Brightness, model, predictor_with
+from tests.inference.stubs import (
+    THREE,
+    Blobs,
+    Brightness,
+    box_predictor,
+    drawn,
+    model,
+    predictor_with,
+)
 
 _WANTED = Wanted(overlay=True, polygons=True, probabilities=True, uncertainty=True)
+
+_Predict = Callable[[list[Path], Path], None]
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
@@ -25,10 +38,27 @@ def _predictor() -> Predictor:
     return predictor_with(model(THREE, inference=inference), Brightness())
 
 
+def _predict_masks(scans: list[Path], out: Path) -> None:
+    predict_files(_predictor(), scans, out, wanted=_WANTED)
+
+
+def _predict_boxes(scans: list[Path], out: Path) -> None:
+    detect_files(box_predictor(Blobs()), scans, out, wanted=Wanted(polygons=True))
+
+
 def _scans(folder: Path) -> list[Path]:
     folder.mkdir()
     for number in range(2):
         pixels = np.random.default_rng(number).integers(0, 256, (60, 40, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"scan{number}.png")
+    return sorted(folder.iterdir())
+
+
+def _scans_of_boxes(folder: Path) -> list[Path]:
+    folder.mkdir()
+    for number in range(2):
+        boxes = [[5, 3 + number, 20, 28], [22, 30, 39, 50]]
+        pixels = drawn(Detections.of(boxes, [1, 2], [0.6, 0.8]), 60, 40)
         Image.fromarray(pixels).save(folder / f"scan{number}.png")
     return sorted(folder.iterdir())
 
@@ -41,7 +71,7 @@ def _outputs(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _predict_and_die(scans: list[Path], out: Path, *, at: int) -> bool:
+def _predict_and_die(predict: _Predict, scans: list[Path], out: Path, at: int) -> bool:
     """Predict in a child that dies before its `at`-th fsync, rename or truncation.
 
     Returns:
@@ -63,25 +93,36 @@ def _predict_and_die(scans: list[Path], out: Path, *, at: int) -> bool:
 
         for name in ("fsync", "replace", "open", "close"):
             setattr(os, name, dying(getattr(os, name)))
-        predict_files(_predictor(), scans, out, wanted=_WANTED)
+        predict(scans, out)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status) == 0
 
 
 @pytest.mark.slow
-def test_between_any_two_steps_a_kill_changes_nothing(tmp_path: Path) -> None:
-    scans = _scans(tmp_path / "scans")
-    predict_files(_predictor(), scans, tmp_path / "whole", wanted=_WANTED)
+@pytest.mark.parametrize(
+    ("predict", "make_scans", "files", "steps"),
+    [(_predict_masks, _scans, 6, 50), (_predict_boxes, _scans_of_boxes, 4, 30)],
+    ids=["masks", "boxes"],
+)
+def test_between_any_two_steps_a_kill_changes_nothing(
+    tmp_path: Path,
+    predict: _Predict,
+    make_scans: Callable[[Path], list[Path]],
+    files: int,
+    steps: int,
+) -> None:
+    scans = make_scans(tmp_path / "scans")
+    predict(scans, tmp_path / "whole")
     expected = _outputs(tmp_path / "whole")
-    assert len(expected) == 2 * 6
+    assert len(expected) == 2 * files
     at, lived = 0, False
     while not lived:
         at += 1
         out = tmp_path / f"out{at}"
-        lived = _predict_and_die(scans, out, at=at)
+        lived = _predict_and_die(predict, scans, out, at)
         if not lived:
-            predict_files(_predictor(), scans, out, wanted=_WANTED)
+            predict(scans, out)
         assert _outputs(out) == expected, f"killed at step {at}"
         assert not list(out.glob(".segx/*.spool"))
-    assert at > 50  # every fsync, rename, and temporary file was met
+    assert at > steps  # every fsync, rename, and temporary file was met

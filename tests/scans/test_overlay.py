@@ -1,13 +1,16 @@
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from segx.errors import ScanError
 from segx.labels import Labels
 from segx.scans.intensity import Intensity
-from segx.scans.overlay import as_rgb, draw_overlay, write_png
+from segx.scans.overlay import as_rgb, draw_boxes, draw_overlay, write_png
 from tests.scans.pictures import colour
 
 _LABELS = Labels("multiclass", ("background", "cytoplasm", "nucleus"), ignore_index=255)
@@ -93,3 +96,29 @@ def test_a_picture_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ScanError, match="can't be written"):
         write_png(tmp_path / "file" / "a.png", colour())
+
+
+@given(
+    st.lists(st.lists(st.floats(-9, 40), min_size=4, max_size=4), max_size=5),
+    st.integers(1, 30),
+    st.integers(1, 30),
+)
+def test_boxes_are_drawn_along_their_inner_sides_only(
+    corners: list[list[float]], rows: int, cols: int
+) -> None:
+    sides = np.array(corners).reshape(-1, 2, 2)
+    boxes = np.sort(sides, axis=1).reshape(-1, 4)
+    ids = np.arange(len(boxes)) % 2 + 1
+    picture = np.full((rows, cols, 3), 7, np.uint8)
+    drawn = draw_boxes(picture, boxes, ids, _LABELS)
+    expected = picture.copy()
+    for (left, top, right, bottom), number in zip(boxes, ids, strict=True):
+        last_col = max(math.ceil(right) - 1, math.floor(left))
+        last_row = max(math.ceil(bottom) - 1, math.floor(top))
+        first_col, first_row = max(math.floor(left), 0), max(math.floor(top), 0)
+        for row in range(first_row, min(last_row + 1, rows)):
+            for col in range(first_col, min(last_col + 1, cols)):
+                if row in {first_row, last_row} or col in {first_col, last_col}:
+                    expected[row, col] = _LABELS.colours[number]
+    assert np.array_equal(drawn, expected)
+    assert (picture == 7).all()

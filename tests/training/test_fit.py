@@ -13,8 +13,9 @@ from PIL import Image
 import segx
 from segx.cli.main import main
 from segx.config import stock_configs
+from segx.inference.loading import is_detector
 from segx.training.learner import Learner
-from tests.phantoms import write_classes, write_discs, write_manifest
+from tests.phantoms import write_cells, write_classes, write_discs, write_manifest
 
 CONFIGS = [path.stem for path in stock_configs()]
 SMALL = [
@@ -40,6 +41,8 @@ DATA: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "classify": (write_classes, WHOLE),
     "xception_keras": (write_classes, [*WHOLE, "--model.init_from", "null"]),
     "multitask": (write_manifest, [*WHOLE, "--data.manifest", "list.csv"]),
+    "faster_rcnn": (write_cells, ["--data.crop", "64"]),
+    "retinanet": (write_cells, ["--data.crop", "64"]),
 }
 
 
@@ -101,8 +104,12 @@ def check_training(config: str, tmp_path: Path, witness: Witness, *more: str) ->
     assert all(math.isfinite(value) for value in losses(run))
     assert witness.with_gradient == witness.before.keys()
     assert witness.unchanged() == []
-    model = segx.load(run, device="cpu")
     image = np.random.default_rng(0).integers(0, 255, (61, 83, 3), dtype=np.uint8)
+    if is_detector(run):
+        found = segx.load_detector(run, device="cpu", score_threshold=0).detect(image)
+        assert (found.boxes[:, [0, 2]] <= 83).all()
+        return
+    model = segx.load(run, device="cpu")
     if model.spec.class_names:
         assert model.classify(image).sum() == pytest.approx(1)
     if model.spec.labels:

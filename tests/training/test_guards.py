@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from segx.boxes import Detections
 from segx.cli.main import main
-from segx.data.dataset import Batch
+from segx.data.dataset import Batch, Objects
 from segx.inference.loading import load
 from segx.labels import Labels
 from segx.training import guards
@@ -154,6 +155,31 @@ def test_a_collapse_is_said_once_and_only_where_there_is_something_to_find(
             guard.on_validation_batch_end(Trainer(), None, found, None, 0)  # type: ignore[arg-type]
             guard.on_validation_epoch_end(Trainer(), None)  # type: ignore[arg-type]
             assert len(caplog.records) == (truth if number >= 4 else 0)
+
+
+def test_a_class_of_boxes_that_never_came_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    boxes = Objects(torch.ones(2, 4), torch.tensor([1, 1]))
+    none = Objects(torch.ones(0, 4), torch.zeros(0, dtype=torch.int64))
+    guard = UnseenClasses(NAMES[1:], None, expected=NAMES[1:])
+    with caplog.at_level(logging.WARNING, logger="segx"):
+        unseen(guard, batch()._replace(objects=[boxes, none]))
+    assert [record.args for record in caplog.records] == [("nucleus",)]
+
+
+@pytest.mark.parametrize("objects", [0, 1])
+def test_a_detector_that_finds_nothing_is_said_where_there_is_something_to_find(
+    objects: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard = Collapse(patience=2)
+    truth = Detections.of([[0, 0, 1, 1]] * objects, [1] * objects)
+    outputs = {"truth": truth, "predicted": Detections.empty()}
+    with caplog.at_level(logging.WARNING, logger="segx"):
+        for _ in range(2):
+            guard.on_validation_batch_end(Trainer(), None, outputs, None, 0)  # type: ignore[arg-type]
+            guard.on_validation_epoch_end(Trainer(), None)  # type: ignore[arg-type]
+    assert len(caplog.records) == objects
 
 
 @pytest.mark.parametrize(("cases", "is_said"), [(3, True), (4, False)])

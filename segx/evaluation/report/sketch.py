@@ -16,12 +16,12 @@ from segx.pages.glance import glance
 from segx.scans.intensity import Intensity
 from segx.scans.resize import resize_mask
 
-__all__ = ["Look", "Sketch", "draw", "sketch"]
+__all__ = ["FALSE", "MISSED", "RIGHT", "Look", "Sketch", "draw", "sketch"]
 
 # Okabe and Ito's sky blue, vermillion and yellow; dashes tell them on grey paper too.
-_RIGHT = Line("right: truth and prediction (TP)", "#56b4e9")
-_FALSE = Line("predicted, not true (FP)", "#d55e00", "5 3")
-_MISSED = Line("true, not predicted (FN)", "#f0e442", "1.5 2.5")
+RIGHT = Line("right: truth and prediction (TP)", "#56b4e9")
+FALSE = Line("predicted, not true (FP)", "#d55e00", "5 3")
+MISSED = Line("true, not predicted (FN)", "#f0e442", "1.5 2.5")
 
 _NO_IMAGE = 40  # the grey that contours stand on where no image is known
 
@@ -135,9 +135,9 @@ def _contours(
         (area, line)
         for real, named in class_masks(truth, predicted, labels)
         for area, line in (
-            (real & named, _RIGHT),
-            (named & ~real, _FALSE),
-            (real & ~named, _MISSED),
+            (real & named, RIGHT),
+            (named & ~real, FALSE),
+            (real & ~named, MISSED),
         )
     ]
     drawn = [contour(area, line) for area, line in areas]

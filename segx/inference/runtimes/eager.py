@@ -1,20 +1,24 @@
 """PyTorch as an engine."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from segx.boxes import Detections
 from segx.errors import ConfigError, ModelError
 from segx.inference.runtimes.runtime import Head, Precision, too_little_memory
 
 if TYPE_CHECKING:
-    from segx.models.network import Network, Prediction
+    from segx.models.network import Prediction
 
 __all__ = ["TorchRuntime"]
+
+_Answer = TypeVar("_Answer")
 
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -40,7 +44,7 @@ class TorchRuntime:
 
     def __init__(
         self,
-        network: "Network",
+        network: nn.Module,
         *,
         device: str | torch.device = "cpu",
         precision: Precision | None = None,
@@ -75,12 +79,39 @@ class TorchRuntime:
             ModelError: If the network lacks the head.
             OutOfMemoryError: If the device has too little memory for the batch.
         """
+
+        def on_host(prediction: "Prediction") -> NDArray[np.float32]:
+            logits = self._logits(prediction).float()
+            return np.asarray(logits.cpu().numpy(), np.float32)
+
+        return self._answer(tiles, on_host)
+
+    def find(self, tiles: NDArray[np.float32]) -> list[Detections]:
+        """Run a detector; see `BoxRuntime.find`.
+
+        Raises:
+            ModelError: If it tells boxes that can't be, such as of no number.
+            OutOfMemoryError: If the device has too little memory for the batch.
+        """
+
+        def on_host(found: list[dict[str, Tensor]]) -> list[Detections]:
+            names = ("boxes", "labels", "scores")
+            return [
+                Detections.of(*(item[name].float().cpu().numpy() for name in names))
+                for item in found
+            ]
+
+        return self._answer(tiles, on_host)
+
+    def _answer(
+        self, tiles: NDArray[np.float32], on_host: Callable[[Any], _Answer]
+    ) -> _Answer:
+        """What the network says, brought from the device to where the others are."""
         images = torch.from_numpy(tiles)
         try:
             with torch.inference_mode(), self._autocast():
                 images = images.to(self._device, memory_format=self._layout)
-                logits = self._logits(self._call(images))
-                return np.asarray(logits.float().cpu().numpy(), np.float32)
+                return on_host(self._call(images))
         except torch.OutOfMemoryError as error:
             raise too_little_memory(str(self._device), tiles) from error
 

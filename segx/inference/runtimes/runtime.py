@@ -6,10 +6,18 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from segx.boxes import Detections
 from segx.environment import usable_cores
 from segx.errors import OutOfMemoryError
 
-__all__ = ["Head", "Precision", "Runtime", "too_little_memory", "usable_threads"]
+__all__ = [
+    "BoxRuntime",
+    "Head",
+    "Precision",
+    "Runtime",
+    "too_little_memory",
+    "usable_threads",
+]
 
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Head = Literal["mask", "class"]
@@ -35,6 +43,28 @@ class Runtime(Protocol):
         Raises:
             OutOfMemoryError: If the device has too little memory for so many tiles.
             ModelError: If the network can't run.
+        """
+
+
+class BoxRuntime(Protocol):
+    """An engine with a detector in it."""
+
+    @property
+    def about(self) -> str:
+        """Engine, device and precision, such as ``torch cpu fp32``."""
+
+    def find(self, tiles: NDArray[np.float32]) -> list[Detections]:
+        """Run the detector.
+
+        Args:
+            tiles: Normalised images, shape (n, channels, rows, cols), of any size.
+
+        Returns:
+            The objects in each tile, in its pixels.
+
+        Raises:
+            OutOfMemoryError: If the device has too little memory for so many tiles.
+            ModelError: If the detector can't run.
         """
 
 
