@@ -161,7 +161,8 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
 
 def _transfer(config: FitConfig, task: Learner) -> Transfer | None:
     """Start from other weights, if the config names any, or well from random ones."""
-    start_as_shortcuts(task.network.encoder)
+    if config.training.freeze_encoder != "all":
+        start_as_shortcuts(task.network.encoder)
     source = config.model.init_from
     if source is None:
         return None
