@@ -68,7 +68,8 @@ def merge_tiles(
     cut = _ends_at_border(found.boxes, own, scan)
     kept = np.flatnonzero(~(cut & _is_seen_whole(found.boxes, bounds, scan)))
     # In an order of the values alone, so that what ties is always settled alike.
-    kept = kept[np.lexsort((*found.taken(kept).boxes.T, *own[kept].T))]
+    keys = (found.classes, -found.scores, *found.boxes.T, *own.T)
+    kept = kept[np.lexsort([key[kept] for key in keys])]
     parts, own, cut = found.taken(kept), own[kept], cut[kept]
     groups = _grouped(own, *_same_objects(parts, cut, own, limit=limit))
     whole = _around(parts, groups)
@@ -172,18 +173,21 @@ def _grouped(tiles: Boxes, pairs: Indices, agreement: NDArray[np.float32]) -> In
         pairs: What may be joined, shape (pairs, 2).
         agreement: How well; the best are joined first.
     """
-    group = np.arange(len(tiles))
+    group = list(range(len(tiles)))
+    own = np.unique(tiles, axis=0, return_inverse=True)[1].reshape(-1).tolist()
     members = {index: [index] for index in np.unique(pairs).tolist()}
+    places = {index: {own[index]} for index in members}
     ordered = np.sort(pairs, axis=1)
     best = np.lexsort((ordered[:, 1], ordered[:, 0], -agreement))
     for first, second in ordered[best].tolist():
-        one, other = sorted((int(group[first]), int(group[second])))
-        places = {tuple(tiles[index].tolist()) for index in members[one]}
-        if one != other and all(
-            tuple(tiles[index].tolist()) not in places for index in members[other]
-        ):
-            group[members[other]] = one
+        one, other = group[first], group[second]
+        if one != other and places[one].isdisjoint(places[other]):
+            if len(members[one]) < len(members[other]):
+                one, other = other, one
+            for index in members[other]:
+                group[index] = one
             members[one] += members.pop(other)
+            places[one] |= places.pop(other)
     return np.unique(group, return_inverse=True)[1]
 
 
