@@ -1,7 +1,8 @@
 """The training step of a run of segx in a bare loop: what segx fit adds is the rest.
 
-Network, loss, optimizer, average, precision and memory format are those of the run;
-the batch is the same one each time and lies in memory. Written for `training.py`.
+Network, loss, clipping, optimizer, average, precision and memory format are those of
+the run; the batch is the same one each time and lies in memory. Written for
+`training.py`.
 """
 
 import argparse
@@ -53,6 +54,7 @@ def _step_times(config: FitConfig, run: Path, *, steps: int) -> list[float]:
     target = _target(size, spec.labels).to(device)
     precision = choose_precision(str(config.trainer.get("precision") or "auto"))
     half = _HALVES.get(precision.name)
+    most = config.trainer.get("gradient_clip_val")
     seconds = []
     for _ in range(steps):
         started = time.perf_counter()
@@ -61,6 +63,8 @@ def _step_times(config: FitConfig, run: Path, *, steps: int) -> list[float]:
             value = loss(found.mask_logits, target, auxiliary=found.auxiliary_logits)
         optimizer.zero_grad()
         value.backward()
+        if most:
+            torch.nn.utils.clip_grad_norm_(network.parameters(), most)
         optimizer.step()
         if average is not None:
             average.update_parameters(network)

@@ -96,9 +96,11 @@ def shown(value: Json) -> str:
 
 def _mean(values: Iterable[Json]) -> float | None:
     """Mean of what [value, low, high] begin with; None where one is missing."""
-    found = [value[0] if isinstance(value, list | tuple) else None for value in values]
-    if any(item is None for item in found):
-        return None
+    found = []
+    for value in values:
+        if not isinstance(value, list | tuple) or value[0] is None:
+            return None
+        found.append(float(value[0]))
     return number_or_null(defined_mean(found))
 
 

@@ -56,14 +56,20 @@ def main() -> None:
         parser.error("--steps: at least 2 are needed for a median")
     with tempfile.TemporaryDirectory(prefix="segx-training-") as folder:
         times = _measure(arguments, Path(folder))
-        config = RunFolder(_run_folder(Path(folder), 0)).read_config()
+        runs = [_run_folder(Path(folder), number) for number in range(arguments.rounds)]
+        config = RunFolder(runs[0]).read_config()
+        waits = [
+            item for run in runs for item in _logged(run, "train/wait_s")[WARM_UP:]
+        ]
     batch = config.data.batch_size
     lines = [_line(peer, seconds, batch=batch) for peer, seconds in times.items()]
     ours, bare, plain = (line.step_s for line in lines)
     speed_up, overhead = plain / ours, ours / bare - 1
+    waiting = statistics.fmean(waits) / lines[0].mean_s
     console.print(_table(lines))
     console.print(f"segx fit is {speed_up:.2f} times as fast as plain Lightning")
     console.print(f"segx fit adds {overhead:+.1%} to a bare loop of the same step")
+    console.print(f"segx fit waits for data in {waiting:.1%} of a step")
     if arguments.json:
         content: dict[str, Json] = {
             "environment": peers.environment(),
@@ -71,6 +77,7 @@ def main() -> None:
             "lines": [asdict(line) for line in lines],
             "speed_up": speed_up,
             "overhead": overhead,
+            "waiting": waiting,
         }
         write_json(arguments.json, content)
 
@@ -84,7 +91,8 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     }
     for number in range(arguments.rounds):
         run = _run_folder(folder, number)
-        times["segx fit"] += _segx(arguments, run)[WARM_UP:]
+        _segx(arguments, run)
+        times["segx fit"] += _logged(run, "train/step_s")[WARM_UP:]
         out = folder / f"bare{number}"
         command = peers.script("bare_loop.py", "--run", run, "--out", out)
         times["bare loop"] += _script(command, out, arguments.steps)
@@ -98,16 +106,20 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     return times
 
 
-def _segx(arguments: argparse.Namespace, run: Path) -> list[float]:
-    """Step times of a real run of segx fit, from its own log."""
+def _segx(arguments: argparse.Namespace, run: Path) -> None:
+    """A real run of segx fit."""
     command = peers.segx("fit", "-c", arguments.config, "--data.root", arguments.data)
     command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
     command += ["--data.workers", str(arguments.workers)]
     command += ["--trainer.max_steps", str(_total(arguments.steps))]
     command += [part for key in arguments.option for part in _key(key)]
     peers.run(command, log=run.with_suffix(".log"))
+
+
+def _logged(run: Path, column: str) -> list[float]:
+    """One number a step, from the run's own log."""
     with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        cells = [row.get("train/step_s") for row in csv.DictReader(file)]
+        cells = [row.get(column) for row in csv.DictReader(file)]
     return [float(cell) for cell in cells if cell]
 
 

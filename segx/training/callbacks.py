@@ -67,10 +67,24 @@ class Overlays(pl.Callback):
 
 
 class Speed(pl.Callback):
-    """Logs seconds a step and images a second, loading included."""
+    """Logs seconds a step, those of them that it waits for data, and images a second.
+
+    Waiting is all between two steps: what Lightning does there counts too.
+    """
 
     def __init__(self) -> None:
         self._end: float | None = None
+        self._start: float | None = None
+
+    def on_train_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note that the data are there."""
+        self._start = time.perf_counter()
 
     def on_train_batch_end(
         self,
@@ -82,9 +96,10 @@ class Speed(pl.Callback):
     ) -> None:
         """Log the time since the step before ended."""
         now = time.perf_counter()
-        if self._end is not None:
+        if self._end is not None and self._start is not None:
             seconds = now - self._end
             pl_module.log("train/step_s", seconds)
+            pl_module.log("train/wait_s", self._start - self._end)
             pl_module.log(
                 "train/images_per_s", len(batch.image) / seconds, prog_bar=True
             )

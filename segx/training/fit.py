@@ -14,7 +14,6 @@ from segx.data.datamodule import SegxDataModule
 from segx.data.workers import release_loaders
 from segx.errors import ConfigError, DataError, SegxError
 from segx.metrics.case_boxes import check_counting
-from segx.models.start import start_as_shortcuts
 from segx.pretrained import Transfer, check_source, load_weights
 from segx.spec import ModelSpec
 from segx.training.budget import Budget, BudgetPlanner, Plan, open_ended, planned
@@ -160,9 +159,7 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
 
 
 def _transfer(config: FitConfig, task: Learner) -> Transfer | None:
-    """Start from other weights, if the config names any, or well from random ones."""
-    if config.training.freeze_encoder != "all":
-        start_as_shortcuts(task.network.encoder)
+    """Start from other weights, if the config names any."""
     source = config.model.init_from
     if source is None:
         return None

@@ -226,12 +226,10 @@ def _least_batch(config: FitConfig, found: Fingerprint) -> int:
     if config.task != "segmentation":
         return _CLASSIFIED_BATCH
     fitting = _STEP_PIXELS / _example_extent(config, found).pixels
-    return min(max(2, 2 ** round(math.log2(fitting))), 16)
+    return min(max(2, 1 << max(0, round(math.log2(fitting)))), 16)
 
 
-def _batch(
-    config: FitConfig, found: Fingerprint, costs: Sequence[StepCost]
-) -> Advice:
+def _batch(config: FitConfig, found: Fingerprint, costs: Sequence[StepCost]) -> Advice:
     """The batch size, from what was measured."""
     if not costs:
         least = _least_batch(config, found)
