@@ -19,6 +19,7 @@ from typing import Any
 
 import peers
 from kept import kept, place_of, write_lines
+from options import add_sets, as_flags, bench_parser, sets_of
 from peers import console
 from rich.table import Table
 
@@ -71,7 +72,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     for name, *options in arguments.option:
         changed[name] = (*changed.get(name, ()), *options)
     lines = []
-    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    roots = sets_of(arguments)
     for seed in arguments.seeds:
         is_first = seed == arguments.seeds[0]
         for root in roots:
@@ -148,9 +149,7 @@ class _Trial:
     def _segx(self, run: Path) -> tuple[float, int, list[CaseRow]]:
         command = peers.segx("fit", "-c", self.config, "--data.root", self.root)
         command += ["--budget", f"{self.budget_s:g}s", "--seed", str(self.seed)]
-        for option in self.options:
-            key, _, value = option.partition("=")
-            command += [f"--{key}", value]
+        command += as_flags(self.options)
         spent_s, steps = peers.fit(command, run)
         return spent_s, steps, read_cases(run / "test" / "cases.csv")
 
@@ -213,19 +212,9 @@ def _number(value: float | None) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        action="append",
-        required=True,
-        metavar=("ROOT", "SET"),
-        help="a folder and the names of data sets in it; may be given again",
-    )
+    parser = bench_parser(__doc__)
+    add_sets(parser)
     parser.add_argument("--seconds", type=float, default=300, help="time to train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, default=PEERS, help="those to measure"
     )
@@ -238,8 +227,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("SET", "KEY=VALUE"),
         help="keys of the config to change for one set: wbc_dataset2 data.crop=288",
     )
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import peers
 from kept import kept
+from options import as_flags, bench_parser
 from rich.table import Table
 from scores import class_gains, class_scores, dice, dice_gain, means_of_seeds, shown
 
@@ -95,10 +96,9 @@ class Trial:
         command += ["--budget", f"{training.seconds:g}s", "--seed", str(self.seed)]
         if training.start is not None:
             command += ["--model.init_from", str(self._run(training.start))]
-        for option in told.option:
-            config, _, rest = option.partition(":")
-            key, _, value = rest.partition("=")
-            command += [f"--{key}", value] if config == training.config else []
+        own = f"{training.config}:"
+        changes = [item for item in told.option if item.startswith(own)]
+        command += as_flags(item.removeprefix(own) for item in changes)
         spent_s, steps = peers.fit(command, run)
         scores: dict[str, Json] = {}
         for task, cases_csv in _results(run).items():
@@ -135,15 +135,12 @@ def set_parser(
         description: The module's docstring.
         seconds_help: Whose time is given.
     """
-    parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_parser(description)
     parser.add_argument("--data", type=Path, required=True, help="folder of the set")
     parser.add_argument("--manifest", type=Path, required=True, help="its CSV file")
     parser.add_argument("--image", default="image", help="the column of images")
     parser.add_argument("--label", default="label", help="the column of classes")
     parser.add_argument("--seconds", type=float, default=600, help=seconds_help)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--option",
         nargs="+",
@@ -151,8 +148,6 @@ def set_parser(
         metavar="CONFIG:KEY=VALUE",
         help="keys to change in one config: unet:data.crop=288",
     )
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import peers
 from kept import kept, place_of, write_lines
+from options import add_sets, as_flags, bench_parser, sets_of
 from peers import console
 from rich.table import Table
 from scores import SCORES, class_gains, class_scores, means_of_seeds, shown
@@ -40,7 +41,7 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     lines: list[dict[str, Json]] = []
-    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    roots = sets_of(arguments)
     roots += [
         _unpacked(Path(file), classes, folder) for file, *classes in arguments.npz
     ]
@@ -122,9 +123,7 @@ class _Trial:
         command = peers.segx("fit", "-c", told.config, "--data.root", self.root)
         command += ["--budget", f"{told.seconds:g}s", "--seed", str(self.seed)]
         command += ["--data.resize", str(told.side)]
-        for option in told.option:
-            key, _, value = option.partition("=")
-            command += [f"--{key}", value]
+        command += as_flags(told.option)
         found = peers.fit(command, run)
         shutil.copy(run / "test" / "cases.csv", run / "cases.csv")
         return found
@@ -150,17 +149,8 @@ def _table(lines: list[dict[str, Json]]) -> Table:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        action="append",
-        default=[],
-        metavar=("ROOT", "SET"),
-        help="a folder and the names of data sets in it; may be given again",
-    )
+    parser = bench_parser(__doc__)
+    add_sets(parser, required=False)
     parser.add_argument(
         "--npz",
         nargs="+",
@@ -170,7 +160,6 @@ def _parser() -> argparse.ArgumentParser:
         help="a MedMNIST-like file and the names of its labels; may be given again",
     )
     parser.add_argument("--seconds", type=float, default=600, help="time to train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--side", type=int, default=224, help="side of an image")
     parser.add_argument("--config", default="classify", help="segx's stock config")
     parser.add_argument(
@@ -180,8 +169,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="keys of the config to change",
     )
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

@@ -23,6 +23,7 @@ import peers
 from box_borders import count_borders
 from kept import kept, place_of, write_lines
 from mosaic import mosaic
+from options import as_flags, bench_parser
 from peers import console
 from rich.table import Table
 
@@ -82,9 +83,7 @@ class _Trial:
         told = self.arguments
         command = peers.segx("fit", "-c", self.config, "--data.root", told.data)
         command += ["--budget", f"{told.seconds:g}s", "--seed", str(self.seed)]
-        for option in told.option:
-            key, _, value = option.partition("=")
-            command += [f"--{key}", value]
+        command += as_flags(told.option)
         spent_s, steps = peers.fit(command, run)
         summary = json.loads((run / "test" / "summary.json").read_text("utf-8"))
         scores = {name: item["value"] for name, item in summary["scores"].items()}
@@ -166,12 +165,9 @@ def _number(value: Json) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = bench_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the set")
     parser.add_argument("--seconds", type=float, default=600, help="time to train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument(
         "--detectors", nargs="+", choices=DETECTORS, default=DETECTORS, help="configs"
     )
@@ -184,8 +180,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="keys to change in the configs: data.batch_size=2",
     )
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

@@ -32,6 +32,7 @@ from typing import Any
 import peers
 import torch
 from kill import start, stop
+from options import as_flags
 from peers import console
 from rich.table import Table
 
@@ -113,9 +114,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> tuple[float, list[T
         root = write_cells(folder / "data", images=18, size=96, scan=96).root
         options = [*SMALL, f"data.root={root}", *options]
     command = peers.segx("fit", "-c", arguments.config or "smoke", "--quiet")
-    for option in options:
-        key, _, value = option.partition("=")
-        command += [f"--{key}", value]
+    command += as_flags(options)
     whole = RunFolder(folder / "whole")
     process = _begin(command, whole)
     began = time.time()

@@ -21,6 +21,7 @@ __all__ = [
     "fit",
     "known_environment",
     "last_line",
+    "logged",
     "run",
     "script",
     "segx",
@@ -102,9 +103,14 @@ def fit(
     place = ["--name", run_folder.name, "--runs", str(run_folder.parent), "--quiet"]
     seconds = run([*command, *place], log=run_folder.with_suffix(".fit.log"))
     run(program("test", run_folder), log=run_folder.with_suffix(".test.log"))
+    return seconds, len(logged(run_folder, "train/loss"))
+
+
+def logged(run_folder: Path, column: str) -> list[float]:
+    """The numbers that a run of segx logged in a column, one a step."""
     with (run_folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        steps = sum(bool(row.get("train/loss")) for row in csv.DictReader(file))
-    return seconds, steps
+        cells = [row.get(column) for row in csv.DictReader(file)]
+    return [float(cell) for cell in cells if cell]
 
 
 def known_environment() -> dict[str, str]:

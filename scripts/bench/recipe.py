@@ -10,7 +10,6 @@ calls for other sets may run beside it. RESULTS.md has what was found.
 """
 
 import argparse
-import csv
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import peers
 from kept import kept, place_of, write_lines
+from options import add_sets, as_flags, bench_parser, sets_of
 from peers import console
 from rich.table import Table
 
@@ -89,7 +89,7 @@ class Line:
 def main() -> None:
     """Measure all variants on all sets, print the table, write the JSON."""
     arguments = _parser().parse_args()
-    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    roots = sets_of(arguments)
     with place_of(arguments.keep) as folder:
         lines = [
             _line(root, variant, seed, arguments=arguments, folder=folder)
@@ -136,18 +136,11 @@ def _measure(root: Path, run: Path, settings: dict[str, Any]) -> dict[str, Json]
         "trainer.check_val_every_n_epoch=null",
         f"trainer.val_check_interval={max(1, steps // 3)}",
     )
-    for option in (*length, *changes):
-        key, _, value = option.partition("=")
-        command += [f"--{key}", value]
+    command += as_flags((*length, *changes))
     peers.fit(command, run)
     rows = read_cases(run / "test" / "cases.csv")
-    return {"dice": summarise(rows).foreground.dice.value, "step_s": _step_s(run)}
-
-
-def _step_s(run: Path) -> float:
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        cells = [row.get("train/step_s") for row in csv.DictReader(file)]
-    return statistics.median(float(cell) for cell in cells if cell)
+    step_s = statistics.median(peers.logged(run, "train/step_s"))
+    return {"dice": summarise(rows).foreground.dice.value, "step_s": step_s}
 
 
 def _table(lines: Sequence[Line]) -> Table:
@@ -185,17 +178,8 @@ def _step(lines: Sequence[Line]) -> float:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        action="append",
-        required=True,
-        metavar=("ROOT", "SET"),
-        help="a folder and the names of data sets in it; may be given again",
-    )
+    parser = bench_parser(__doc__)
+    add_sets(parser)
     parser.add_argument(
         "--variants",
         nargs="+",
@@ -205,10 +189,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"those to measure: {', '.join(VARIANTS)}",
     )
     parser.add_argument("--steps", type=int, default=120, help="of each run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--config", default="unet", help="segx's stock config")
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

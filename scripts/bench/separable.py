@@ -17,6 +17,7 @@ from pathlib import Path
 
 import peers
 from kept import kept, place_of, write_lines
+from options import add_sets, as_flags, bench_parser, sets_of
 from peers import console
 from rich.table import Table
 from scores import dice, dice_gain, means_of_seeds, shown
@@ -52,7 +53,7 @@ def main() -> None:
 
 def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     lines: list[dict[str, Json]] = []
-    roots = [Path(root, name) for root, *names in arguments.data for name in names]
+    roots = sets_of(arguments)
     for seed in arguments.seeds:
         for root in roots:
             found = _Trial(root, seed, arguments, folder).lines()
@@ -130,10 +131,7 @@ class _Trial:
         told = self.arguments
         command = peers.segx("fit", "-c", told.config, "--data.root", self.root)
         command += ["--budget", f"{told.seconds:g}s", "--seed", str(self.seed)]
-        for option in told.option:
-            key, _, value = option.partition("=")
-            command += [f"--{key}", value]
-        return command
+        return command + as_flags(told.option)
 
     def _standard(self, network: str) -> list[str]:
         """By the first run's config, which knows its steps; a budget forgets them."""
@@ -190,19 +188,9 @@ def _scaled(value: Json, unit: float) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data",
-        nargs="+",
-        action="append",
-        required=True,
-        metavar=("ROOT", "SET"),
-        help="a folder and the names of data sets in it; may be given again",
-    )
+    parser = bench_parser(__doc__)
+    add_sets(parser)
     parser.add_argument("--seconds", type=float, default=300, help="time to train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--config", default="unet", help="segx's stock config")
     parser.add_argument(
         "--option",
@@ -211,8 +199,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="keys of the config to change: data.crop=192",
     )
-    parser.add_argument("--keep", type=Path, help="folder for runs and finished lines")
-    parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
 

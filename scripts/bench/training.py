@@ -7,7 +7,6 @@ them. A step's time is the median over all rounds, the first steps left out.
 """
 
 import argparse
-import csv
 import json
 import statistics
 import tempfile
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import peers
+from options import as_flags
 from peers import console
 from rich.table import Table
 
@@ -59,7 +59,7 @@ def main() -> None:
         runs = [_run_folder(Path(folder), number) for number in range(arguments.rounds)]
         config = RunFolder(runs[0]).read_config()
         waits = [
-            item for run in runs for item in _logged(run, "train/wait_s")[WARM_UP:]
+            item for run in runs for item in peers.logged(run, "train/wait_s")[WARM_UP:]
         ]
     batch = config.data.batch_size
     lines = [_line(peer, seconds, batch=batch) for peer, seconds in times.items()]
@@ -92,7 +92,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     for number in range(arguments.rounds):
         run = _run_folder(folder, number)
         _segx(arguments, run)
-        times["segx fit"] += _logged(run, "train/step_s")[WARM_UP:]
+        times["segx fit"] += peers.logged(run, "train/step_s")[WARM_UP:]
         out = folder / f"bare{number}"
         command = peers.script("bare_loop.py", "--run", run, "--out", out)
         times["bare loop"] += _script(command, out, arguments.steps)
@@ -112,15 +112,8 @@ def _segx(arguments: argparse.Namespace, run: Path) -> None:
     command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
     command += ["--data.workers", str(arguments.workers)]
     command += ["--trainer.max_steps", str(_total(arguments.steps))]
-    command += [part for key in arguments.option for part in _key(key)]
+    command += as_flags(arguments.option)
     peers.run(command, log=run.with_suffix(".log"))
-
-
-def _logged(run: Path, column: str) -> list[float]:
-    """One number a step, from the run's own log."""
-    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
-        cells = [row.get(column) for row in csv.DictReader(file)]
-    return [float(cell) for cell in cells if cell]
 
 
 def _script(command: list[str], out: Path, steps: int) -> list[float]:
@@ -166,12 +159,6 @@ def _table(lines: list[Line]) -> Table:
 
 def _run_folder(folder: Path, number: int) -> Path:
     return folder / "runs" / f"segx{number}"
-
-
-def _key(option: str) -> tuple[str, str]:
-    """``KEY=VALUE`` as two arguments of segx fit."""
-    key, _, value = option.partition("=")
-    return f"--{key}", value
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,8 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from segx.cli.console import console
-from segx.cli.progress import ScanProgress
+from segx.cli.progress import ScanProgress, tell_outcomes
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,14 +65,7 @@ def predict_boxes(
             on_rows=progress.show_rows,
             on_done=progress.count,
         )
-    written = [item.written for item in outcomes if item.written is not None]
-    known = sum(not files.is_new for files in written)
-    console.print(
-        f"The boxes of {len(written)} of {len(outcomes)} scans are in {arguments.out}"
-        f"{f'; {known} were there already' if known else ''}",
-        highlight=False,
-    )
-    return 1 if len(written) < len(outcomes) else 0
+    return tell_outcomes(outcomes, "The boxes of {} of {} scans", arguments.out)
 
 
 def _refuse_flags(arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from segx.cli.boxes import predict_boxes
 from segx.cli.console import console, messages
 from segx.cli.flags import show_flags
 from segx.cli.parser import Parser
-from segx.cli.progress import ScanProgress
+from segx.cli.progress import ScanProgress, tell_outcomes
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,15 +61,9 @@ def run(argv: list[str]) -> int:
         )
     if predictor.spec.class_names is not None:
         _tell_classes(predictor, outcomes, arguments.out, explainer)
-    written = [item.written for item in outcomes if item.written is not None]
-    known = sum(not files.is_new for files in written)
-    console.print(
-        f"{len(written)} of {len(outcomes)} masks are in {arguments.out}"
-        f"{f'; {known} were there already' if known else ''}",
-        highlight=False,
-    )
+    code = tell_outcomes(outcomes, "{} of {} masks", arguments.out)
     show_flags(outcomes)
-    return 1 if len(written) < len(outcomes) else 0
+    return code
 
 
 def _parser() -> Parser:

@@ -1,5 +1,6 @@
 """How far a prediction is: pixels done, pixels a second, time that is left."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,12 +8,12 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
-from segx.cli.console import messages
+from segx.cli.console import console, messages
 
 if TYPE_CHECKING:
     from segx.inference.outputs import Outcome
 
-__all__ = ["ScanProgress"]
+__all__ = ["ScanProgress", "tell_outcomes"]
 
 _MEGA = 1e6
 
@@ -55,6 +56,27 @@ class ScanProgress(Progress):
             state = "failed" if outcome.written is None else "done"
             name = outcome.source.name
             self.console.print(f"{self._done}/{self._scans} {name}: {state}")
+
+
+def tell_outcomes(outcomes: Sequence["Outcome"], what: str, out: Path) -> int:
+    """Say where the results are.
+
+    Args:
+        outcomes: One a scan.
+        what: What they are, with places for their number and that of all.
+        out: Their folder.
+
+    Returns:
+        0, or 1 if a scan failed.
+    """
+    written = [item.written for item in outcomes if item.written is not None]
+    known = sum(not files.is_new for files in written)
+    console.print(
+        f"{what.format(len(written), len(outcomes))} are in {out}"
+        f"{f'; {known} were there already' if known else ''}",
+        highlight=False,
+    )
+    return 1 if len(written) < len(outcomes) else 0
 
 
 class _Pixels(ProgressColumn):

@@ -170,6 +170,14 @@ class XceptionEncoder(nn.Module):
             return [image, *self._aligned_features(image)]
         return [image, *_legacy_features(self.body, image)]
 
+    def check_image(self, image: Tensor) -> None:
+        """Raise a `ModelError` if it is no batch of images with these channels."""
+        if image.ndim != 4 or image.shape[1] != self.in_channels or 0 in image.shape:
+            raise ModelError(
+                f"Images of shape {tuple(image.shape)} given; this network takes "
+                f"(batch, {self.in_channels}, rows, cols), each 1 or more."
+            )
+
     def stage(self, name: str) -> int:
         """The stage that a tensor belongs to, from 1 (finest) to 5.
 

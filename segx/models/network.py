@@ -92,7 +92,7 @@ class Network(nn.Module):
             ModelError: If the images have another number of channels than the encoder,
                 or training needs more images or larger ones.
         """
-        self._check_image(image)
+        self.encoder.check_image(image)
         padded = self.pad(image)
         self._check_batch(padded)
         features = self.encoder(padded)
@@ -121,14 +121,6 @@ class Network(nn.Module):
             return image
         mode = "reflect" if down < rows and right < cols else "replicate"
         return F.pad(image, (0, right, 0, down), mode=mode)
-
-    def _check_image(self, image: Tensor) -> None:
-        channels = self.encoder.in_channels
-        if image.ndim != 4 or image.shape[1] != channels or 0 in image.shape:
-            raise ModelError(
-                f"Images of shape {tuple(image.shape)} given; this network takes "
-                f"(batch, {channels}, rows, cols), each 1 or more."
-            )
 
     def _check_batch(self, padded: Tensor) -> None:
         """Refuse to train where batch normalisation would see one value a channel."""

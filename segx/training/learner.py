@@ -1,5 +1,6 @@
 """What every task shares: the network, its average, the optimizer and the schedule."""
 
+import sys
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -30,6 +31,9 @@ class Learner(pl.LightningModule):
         spec: What the network is; a `ModelSpec` or its plain values.
         loss: The loss, by name and options.
         training: The `training` section of the config.
+
+    Attributes:
+        validation_limit: Batches, over all processes, that a validation looks at.
     """
 
     automatic_optimization = True
@@ -61,6 +65,7 @@ class Learner(pl.LightningModule):
         self.schedule = Schedule(
             self.settings.schedule, warmup_steps=self.settings.warmup_steps
         )
+        self.validation_limit = sys.maxsize
 
     @property
     def best_network(self) -> Network | DetectionNetwork:
@@ -68,6 +73,11 @@ class Learner(pl.LightningModule):
         if self.average is None or int(self.average.n_averaged) == 0:
             return self.network
         return cast("Network | DetectionNetwork", self.average.module)
+
+    def is_validated(self, batch_idx: int) -> bool:
+        """Whether a validation batch counts; several processes take turns."""
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank
+        return place < self.validation_limit
 
     @property
     def learnt(self) -> nn.Module:

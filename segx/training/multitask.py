@@ -98,7 +98,7 @@ class MultiTask(SegmentationTask):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> dict[str, Any] | None:
         """Count the mask as for segmentation, and keep what is said of the class."""
-        if batch_idx < self.validation_limit and batch.label is not None:
+        if batch.label is not None and self.is_validated(batch_idx):
             logits = class_logits_of(self.best_network(self.as_input(batch.image)))
             self.cases.update(batch.case, logits, batch.label)
         return super().validation_step(batch, batch_idx)

@@ -78,9 +78,7 @@ class SegmentationTask(Learner):
             The plane's truth and prediction, as ids (rows, cols[, classes]), for those
             who draw them.
         """
-        # Several processes take turns.
-        place = batch_idx * self.trainer.world_size + self.trainer.global_rank
-        if place >= self.validation_limit or batch.mask is None:
+        if batch.mask is None or not self.is_validated(batch_idx):
             return None
         truth = _truth_of(batch.mask)
         mask = self.predict_mask(batch.image, Extent(*truth.shape[:2]))

@@ -71,12 +71,7 @@ class DetectionNetwork(nn.Module):
 
     def _seen(self, image: Tensor) -> tuple[list[Tensor], ImageList]:
         """The features of the padded images, and these with their own sizes."""
-        channels = self.encoder.in_channels
-        if image.ndim != 4 or image.shape[1] != channels or 0 in image.shape:
-            raise ModelError(
-                f"Images of shape {tuple(image.shape)} given; this network takes "
-                f"(batch, {channels}, rows, cols), each 1 or more."
-            )
+        self.encoder.check_image(image)
         rows, cols = image.shape[-2:]
         multiple = self.detector.multiple
         padding = (0, -cols % multiple, 0, -rows % multiple)
