@@ -5,6 +5,7 @@
 Each data set is a folder with train/ and test/, each with images/ and masks/. The peers
 (`smp_unet.py`, its recipes plain and tuned) run one after another, never together; all
 sets with the first seed, then all with the next, the plain peer with the first alone.
+`--nnunet PYTHON`, of an environment as `tiled_nnunet.py` says, adds nnU-Net on a GPU.
 With --keep FOLDER every finished line is kept, and a run that was interrupted goes on
 from there.
 """
@@ -31,6 +32,7 @@ from segx.metrics import defined_mean
 __all__ = ["Line", "main"]
 
 PEERS = ("plain", "tuned", "segx")
+NNUNET = "nnunet"
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Line:
 
     Args:
         data: Name of the data set.
-        peer: ``plain``, ``tuned`` or ``segx``.
+        peer: ``plain``, ``tuned``, ``segx`` or ``nnunet``.
         seed: Seed of the run.
         budget_s: Seconds asked for.
         spent_s: Seconds that the training took.
@@ -73,6 +75,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
         changed[name] = (*changed.get(name, ()), *options)
     lines = []
     roots = sets_of(arguments)
+    compared = [*arguments.peers, *([NNUNET] if arguments.nnunet else [])]
     for seed in arguments.seeds:
         is_first = seed == arguments.seeds[0]
         for root in roots:
@@ -82,12 +85,11 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
                 budget_s=arguments.seconds,
                 config=arguments.config,
                 options=changed.get(root.name, ()),
+                nnunet=arguments.nnunet,
                 folder=folder,
             )
             found = [
-                trial.line(peer)
-                for peer in arguments.peers
-                if peer != "plain" or is_first
+                trial.line(peer) for peer in compared if peer != "plain" or is_first
             ]
             console.print(_case_table(found))
             lines += found
@@ -105,6 +107,7 @@ class _Trial:
         budget_s: Seconds to train.
         config: segx's stock config.
         options: ``KEY=VALUE`` changed in it.
+        nnunet: The Python of nnU-Net's environment, if it is wanted.
         folder: Where runs and finished lines are kept.
     """
 
@@ -113,6 +116,7 @@ class _Trial:
     budget_s: float
     config: str
     options: tuple[str, ...]
+    nnunet: Path | None
     folder: Path
 
     def line(self, peer: str) -> Line:
@@ -134,14 +138,19 @@ class _Trial:
         return Line(**{**fields, "settings": tuple(fields["settings"])})
 
     def _measure(self, peer: str, run: Path) -> tuple[float, int, list[CaseRow]]:
-        return self._segx(run) if peer == "segx" else self._smp(peer, run)
+        if peer == "segx":
+            return self._segx(run)
+        if self.nnunet is not None and peer == NNUNET:
+            return self._script(peers.script("nnunet_fit.py", python=self.nnunet), run)
+        return self._script(peers.script("smp_unet.py", "--recipe", peer), run)
 
-    def _smp(self, recipe: str, run: Path) -> tuple[float, int, list[CaseRow]]:
+    def _script(
+        self, command: list[str], run: Path
+    ) -> tuple[float, int, list[CaseRow]]:
         if run.exists():  # interrupted, or measured with other settings
             shutil.rmtree(run)
-        command = peers.script("smp_unet.py", "--data", self.root, "--out", run)
+        command += ["--data", str(self.root), "--out", str(run)]
         command += ["--seconds", str(self.budget_s), "--seed", str(self.seed)]
-        command += ["--recipe", recipe]
         peers.run(command, log=run.with_suffix(".log"))
         found = json.loads((run / "run.json").read_text(encoding="utf-8"))
         return found["seconds"], found["steps"], read_cases(run / "cases.csv")
@@ -217,6 +226,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=300, help="time to train")
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, default=PEERS, help="those to measure"
+    )
+    parser.add_argument(
+        "--nnunet", type=Path, metavar="PYTHON", help="of nnU-Net's environment"
     )
     parser.add_argument("--config", default="unet", help="segx's stock config")
     parser.add_argument(

@@ -5,15 +5,17 @@
 Each variant changes one thing of the stock config, see `VARIANTS`; all make the same
 number of steps, so that a busy machine changes nothing but the time. What a step costs
 is said beside it: a variant that learns more in a step may learn less in a minute.
-Finished lines are kept, so that a call goes on where another was interrupted, and
-calls for other sets may run beside it. RESULTS.md has what was found.
+Finished lines are kept, so that a call goes on where another was interrupted. A GPU
+bears a dozen runs side by side: --together 12. RESULTS.md has what was found.
 """
 
 import argparse
 import statistics
 from collections import defaultdict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "lr-doubled": ("training.optimizer.lr=0.004",),
     "beta2-0.98": ("training.optimizer.betas=[0.9,0.98]",),
     "constant-rate": ("training.schedule=constant",),
+    "decay-0.1": ("training.optimizer.weight_decay=0.1",),
     "ema-0.95": ("training.ema_decay=0.95",),
     "unclipped": ("trainer.gradient_clip_val=null",),
     # decoder
@@ -74,6 +77,7 @@ class Line:
         steps: Optimizer steps made.
         settings: The stock config and what was changed in it.
         dice: Mean test Dice over cases, then over foreground classes.
+        flips: Likewise, averaged over test-time flips; None if not measured.
         step_s: Median seconds of a step.
     """
 
@@ -83,6 +87,7 @@ class Line:
     steps: int
     settings: tuple[str, ...]
     dice: float
+    flips: float | None
     step_s: float
 
 
@@ -91,20 +96,24 @@ def main() -> None:
     arguments = _parser().parse_args()
     roots = sets_of(arguments)
     with place_of(arguments.keep) as folder:
-        lines = [
-            _line(root, variant, seed, arguments=arguments, folder=folder)
-            for seed in arguments.seeds
-            for variant in arguments.variants
-            for root in roots
-        ]
+        trials = list(product(arguments.seeds, arguments.variants, roots))
+        with ThreadPoolExecutor(arguments.together) as pool:
+            lines = list(
+                pool.map(
+                    lambda trial: _line(*trial, arguments=arguments, folder=folder),
+                    trials,
+                )
+            )
     console.print(_table(lines))
+    if arguments.flips:
+        console.print(_flips_table(lines))
     write_lines(arguments.json, [asdict(line) for line in lines])
 
 
 def _line(
-    root: Path,
-    variant: str,
     seed: int,
+    variant: str,
+    root: Path,
     *,
     arguments: argparse.Namespace,
     folder: Path,
@@ -116,12 +125,14 @@ def _line(
         "variant": variant,
         "seed": seed,
         "steps": arguments.steps,
+        "flipped": arguments.flips,
         "settings": [arguments.config, *VARIANTS[variant]],
     }
     run = folder / "runs" / name
     path = folder / "lines" / f"{name}.json"
     fields: dict[str, Any] = kept(path, settings, lambda: _measure(root, run, settings))
-    return Line(**{**fields, "settings": tuple(fields["settings"])})
+    fields["settings"] = tuple(fields["settings"])
+    return Line(**{name: fields[name] for name in Line.__dataclass_fields__})
 
 
 def _measure(root: Path, run: Path, settings: dict[str, Any]) -> dict[str, Json]:
@@ -138,9 +149,17 @@ def _measure(root: Path, run: Path, settings: dict[str, Any]) -> dict[str, Json]
     )
     command += as_flags((*length, *changes))
     peers.fit(command, run)
-    rows = read_cases(run / "test" / "cases.csv")
+    flips = None
+    if settings["flipped"]:
+        command = peers.segx("test", run, "--tta", "flips")
+        peers.run(command, log=run.with_suffix(".flips.log"))
+        flips = _dice(run / "test-flips")
     step_s = statistics.median(peers.logged(run, "train/step_s"))
-    return {"dice": summarise(rows).foreground.dice.value, "step_s": step_s}
+    return {"dice": _dice(run / "test"), "flips": flips, "step_s": step_s}
+
+
+def _dice(results: Path) -> float:
+    return summarise(read_cases(results / "cases.csv")).foreground.dice.value
 
 
 def _table(lines: Sequence[Line]) -> Table:
@@ -169,6 +188,19 @@ def _table(lines: Sequence[Line]) -> Table:
     return table
 
 
+def _flips_table(lines: Sequence[Line]) -> Table:
+    """What test-time flips add to each set's Dice, over all variants and seeds."""
+    gains: dict[str, list[float]] = defaultdict(list)
+    for line in lines:
+        if line.flips is not None:
+            gains[line.data].append(line.flips - line.dice)
+    table = Table("data set", "gain", "least", "most", title="Test-time flips")
+    for name, found in sorted(gains.items()):
+        values = (statistics.fmean(found), min(found), max(found))
+        table.add_row(name, *(f"{value:+.3f}" for value in values))
+    return table
+
+
 def _mean_dice(lines: Sequence[Line]) -> float:
     return statistics.fmean(line.dice for line in lines)
 
@@ -189,6 +221,8 @@ def _parser() -> argparse.ArgumentParser:
         help=f"those to measure: {', '.join(VARIANTS)}",
     )
     parser.add_argument("--steps", type=int, default=120, help="of each run")
+    parser.add_argument("--flips", action="store_true", help="test with flips, too")
+    parser.add_argument("--together", type=int, default=1, help="runs side by side")
     parser.add_argument("--config", default="unet", help="segx's stock config")
     return parser
 

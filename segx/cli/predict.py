@@ -9,6 +9,7 @@ from segx.cli.console import console, messages
 from segx.cli.flags import show_flags
 from segx.cli.parser import Parser
 from segx.cli.progress import ScanProgress, tell_outcomes
+from segx.cli.views import add_views
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -141,12 +142,7 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         help="how a pixel's weight falls towards a tile's border",
     )
     group.add_argument("--batch-size", type=int, help="tiles that run at once")
-    group.add_argument(
-        "--tta",
-        choices=("none", "flips", "all"),
-        default="none",
-        help="average over test-time views: 4 flips, or 8 flips and turns",
-    )
+    add_views(group)
     group.add_argument(
         "--skip-blank",
         action="store_true",

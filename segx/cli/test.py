@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
 from segx.cli.parser import Parser
+from segx.cli.views import add_views
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _OTHERS = {"classification": "classifies whole images", "detection": "finds boxe
 
 
 def run(argv: list[str]) -> int:
-    """Measure a run on its data set, write RUN/test/ and print the tables."""
+    """Measure a run on its data set, write RUN/test and print the tables."""
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.data.datamodule import SegxDataModule
@@ -51,8 +52,7 @@ def run(argv: list[str]) -> int:
             f"--split {arguments.split}: the folds of {arguments.run} learnt from all "
             "cases but those of test. Their out-of-fold results are in its cases.csv."
         )
-    out = folder.test if arguments.split == "test" else folder.path / arguments.split
-    parts = _parts(arguments, out, finds_boxes=config.task == "detection")
+    parts = _parts(arguments, finds_boxes=config.task == "detection")
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})
         config = config.model_copy(update={"data": moved})
@@ -83,19 +83,20 @@ def run(argv: list[str]) -> int:
     return 0
 
 
-def _parts(
-    arguments: argparse.Namespace, out: Path, *, finds_boxes: bool
-) -> dict[Path, _Measure]:
+def _parts(arguments: argparse.Namespace, *, finds_boxes: bool) -> dict[Path, _Measure]:
     """What is measured of the run's model, by the folder of its results."""
+    views = arguments.tta
+    name = arguments.split if views == "none" else f"{arguments.split}-{views}"
+    out = arguments.run / name
     if finds_boxes:
         from segx.evaluation.run_boxes import measure_boxes
         from segx.inference.loading import load_detector
 
-        return {out: partial(measure_boxes, load_detector(arguments.run))}
+        return {out: partial(measure_boxes, load_detector(arguments.run, views=views))}
     from segx.evaluation.run import measure, places_of
     from segx.inference.loading import load
 
-    predictor = load(arguments.run)
+    predictor = load(arguments.run, views=views)
     return {
         place: partial(measure, predictor, part=part, tolerance=arguments.tolerance)
         for part, place in places_of(predictor.spec, out).items()
@@ -111,6 +112,7 @@ def _parser() -> Parser:
     parser.add_argument("run", type=Path, help="a run folder, or a folder of folds")
     parser.add_argument("--split", choices=("test", "val", "train"), default="test")
     parser.add_argument("--data", type=Path, help="another folder with the same layout")
+    add_views(parser)
     add_measures(parser)
     return parser
 

@@ -128,10 +128,12 @@ class _Run:
         splits = self.data.splits
         sizes = tuple((name, len(cases)) for name, cases in splits.items())
         notes: tuple[str, ...] = ()
+        if (views := len(members.views)) > 1:
+            notes = (f"mean of {views} test-time views",)
         if (folds := len(members.members)) > 1:  # each of them has splits of its own
             sizes = ()
             apart = f"{len(splits.test)} test cases in none of them"
-            notes = (f"{folds} folds, {apart}",)
+            notes = (f"{folds} folds, {apart}", *notes)
         return Provenance(
             truth=str(self.data.layout.root),
             prediction=", ".join(str(item.source) for item in members.members),

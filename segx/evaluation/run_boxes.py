@@ -108,6 +108,7 @@ def _provenance(
     split: SplitName,
 ) -> Provenance:
     """How the numbers come about."""
+    views = len(predictor.views)
     return Provenance(
         truth=str(data.layout.root),
         prediction=str(predictor.source),
@@ -116,5 +117,6 @@ def _provenance(
         split=split,
         splits=tuple((name, len(cases)) for name, cases in data.splits.items()),
         config=config.model_dump(mode="json") if config else None,
+        notes=(f"found in any of {views} test-time views",) if views > 1 else (),
         versions=versions(),
     )

@@ -1,6 +1,7 @@
 """Every stock config trains through the real command line, and then predicts."""
 
 import csv
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,9 @@ from PIL import Image
 import segx
 from segx.cli.main import main
 from segx.config import stock_configs
+from segx.evaluation.cases import read_cases
 from segx.inference.loading import is_detector
+from segx.metrics import count_overlap
 from segx.training.learner import Learner
 from tests.phantoms import write_cells, write_classes, write_discs, write_manifest
 
@@ -170,6 +173,19 @@ def test_a_test_writes_rows_and_a_summary(
         assert len(list(csv.DictReader(file))) == 6
     for name in ("cases.csv", "summary.json", "report.html"):
         assert (run / "test" / name).is_file()
+
+
+def test_test_time_flips_are_measured_beside_the_plain_test(run: Path) -> None:
+    assert main(["test", str(run), "--tta", "flips"]) == 0
+    found = {row.case: row.counts for row in read_cases(run / "test-flips/cases.csv")}
+    predictor = segx.load(run, views="flips")
+    for image in sorted((run.parents[1] / "data/test/images").iterdir()):
+        with Image.open(image.parents[1] / "masks" / image.name) as mask:
+            truth = np.asarray(mask)
+        counts = count_overlap(truth, predictor.predict(image), predictor.labels)
+        assert found[image.stem] == counts["class_1"]
+    summary = json.loads((run / "test-flips/summary.json").read_text())
+    assert "mean of 4 test-time views" in json.dumps(summary)
 
 
 def test_the_command_and_the_api_predict_the_same(run: Path, tmp_path: Path) -> None:
