@@ -1,6 +1,6 @@
 """What the borders of tiles do to boxes, held against one look at the whole scan."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,8 @@ class BorderCount:
         border_untiled: The same of those in one piece.
         border_matched: Pairs whose box of the tiled scan is near a border.
         doubled: Pairs of boxes of one class that share half or more, of their union or
-            of the smaller one, where there is at most one box in one piece.
+            of the smaller one, where no look has two boxes: neither that in one piece
+            nor that at any one tile.
         border_doubled: Those near a border.
     """
 
@@ -45,19 +46,23 @@ class BorderCount:
 
 
 def count_borders(
-    found: Detections, untiled: Detections, tiles: Iterable[Tile], scan: Extent
+    found: Detections,
+    untiled: Detections,
+    tiles: Sequence[tuple[Tile, Detections]],
+    scan: Extent,
 ) -> BorderCount:
     """Count boxes, pairs and doubles, everywhere and near the borders of tiles.
 
     Args:
         found: The boxes of the tiled scan, the best first.
         untiled: Those of the scan in one piece.
-        tiles: The tiles.
+        tiles: The tiles, and what was found in each.
         scan: Size of the scan.
     """
-    grid = list(tiles)
+    grid = [tile for tile, _ in tiles]
     near = _near_borders(found, grid, scan)
-    matched, doubled = _matched(found, untiled), _doubled(found, untiled)
+    matched = _matched(found, untiled)
+    doubled = _doubled(found, [untiled, *(boxes for _, boxes in tiles)])
     return BorderCount(
         boxes=len(found),
         untiled=len(untiled),
@@ -99,14 +104,15 @@ def _matched(found: Detections, untiled: Detections) -> NDArray[np.bool_]:
     return matched
 
 
-def _doubled(found: Detections, untiled: Detections) -> NDArray[np.int64]:
-    """Pairs of boxes where there is one object at most, shape (pairs, 2)."""
+def _doubled(found: Detections, looks: Sequence[Detections]) -> NDArray[np.int64]:
+    """Pairs of boxes where no look sees two objects, shape (pairs, 2)."""
     share = _share(found, found)
     pairs = np.argwhere(np.triu(share > _SHARE, k=1))
-    is_there = _share(found, untiled) > _SHARE
-    # What both boxes lie on: two boxes in one piece are two objects.
-    objects = (is_there[pairs[:, 0]] | is_there[pairs[:, 1]]).sum(axis=1)
-    return np.asarray(pairs[objects < 2])
+    for look in looks:
+        is_there = _share(found, look) > _SHARE
+        objects = (is_there[pairs[:, 0]] | is_there[pairs[:, 1]]).sum(axis=1)
+        pairs = pairs[objects < 2]
+    return np.asarray(pairs)
 
 
 def _share(one: Detections, other: Detections) -> NDArray[np.float64]:

@@ -100,12 +100,13 @@ class _Trial:
         tiled = segx.load_detector(model, tile=told.tile)
         grid = tiled.tiles(scan)
         parts = [boxes for batch in tiled.find(scan, grid) for boxes in batch]
+        looks = list(zip(grid, parts, strict=True))
         found = {
-            "tiled": merge_tiles(list(zip(grid, parts, strict=True)), scan.extent),
+            "tiled": merge_tiles(looks, scan.extent),
             "plain": suppress(Detections.joined(parts)),
         }
         counts: dict[str, Json] = {
-            how: asdict(count_borders(boxes, whole, grid, scan.extent))
+            how: asdict(count_borders(boxes, whole, looks, scan.extent))
             for how, boxes in found.items()
         }
         return {"tiles": len(grid), **counts}
