@@ -13,7 +13,6 @@ import argparse
 import os
 import random
 import time
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -70,18 +69,15 @@ class _TimedTrainer(nnUNetTrainer):  # type: ignore[misc]  # not installed every
         """Make steps; validate nothing, for the last weights are taken anyway."""
         self.on_train_start()
         self.network.train()
-        started = 0.0
-        for step in count():
-            if step == 1:
-                started = time.monotonic()
-            self.spent_s = time.monotonic() - started if step else 0.0
-            done = self.spent_s / self.seconds
-            if done >= 1:
-                break
+        self.train_step(next(self.dataloader_train))  # compiles
+        self.steps = 1
+        started = time.monotonic()
+        while (spent_s := time.monotonic() - started) < self.seconds:
             for group in self.optimizer.param_groups:
-                group["lr"] = self.initial_lr * (1 - done) ** 0.9
+                group["lr"] = self.initial_lr * (1 - spent_s / self.seconds) ** 0.9
             self.train_step(next(self.dataloader_train))
-            self.steps = step
+            self.steps += 1
+        self.spent_s = spent_s
         self.on_train_end()
 
 
@@ -134,9 +130,10 @@ def _test(trainer: _TimedTrainer, data: Path, raw: Path) -> list[CaseRow]:
     labels = Labels("binary" if plain.classes == 2 else "multiclass", names)
     rows = []
     for pair in plain.test:
-        image, properties = NaturalImage2DIO().read_images(
-            sorted(map(str, (raw / "imagesTs").glob(f"*{pair.image.stem}_*")))
-        )
+        # segx puts the split before stems that are not unique in the whole set.
+        names_of = (f"{pair.image.stem}_*", f"test-{pair.image.stem}_*")
+        files = [file for name in names_of for file in (raw / "imagesTs").glob(name)]
+        image, properties = NaturalImage2DIO().read_images(sorted(map(str, files)))
         found = predictor.predict_single_npy_array(image, properties)[0]
         _, truth = plain.read(pair)
         rows += case_rows(pair.image.stem, count_overlap(truth, found, labels))
