@@ -39,7 +39,7 @@ INSTALLED_BY = {
     "yaml": "pyyaml",
 }
 # Peers that can't stand beside segx: each script says how its environment is made.
-ELSEWHERE = {"nnunetv2", "tiatoolbox", "zarr"}
+ELSEWHERE = {"batchgenerators", "nnunetv2", "tiatoolbox", "zarr"}
 
 
 def run_python(code: str, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """segx fit: train a network."""
 
 import textwrap
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ _WIDTH = 100
 
 def run(argv: list[str]) -> int:
     """Parse the command line, train, and say what to type next."""
+    started = time.monotonic()  # a budget pays for imports, too
     arguments, given = _parser().parse_with_keys(argv)
     _check_usage(arguments)
     name = arguments.name or Path(arguments.config).stem
@@ -34,6 +36,7 @@ def run(argv: list[str]) -> int:
         config,
         folder,
         budget_s=parse_budget(arguments.budget) if arguments.budget else None,
+        started=started,
         resume=arguments.ckpt_path == "last",
         progress=not arguments.quiet,
     )

@@ -38,6 +38,7 @@ def fit(
     run: RunFolder,
     *,
     budget_s: float | None = None,
+    started: float | None = None,
     resume: bool = False,
     progress: bool = True,
 ) -> bool:
@@ -46,8 +47,8 @@ def fit(
     Args:
         config: What to train, on what.
         run: Where everything goes.
-        budget_s: Seconds that the training may take, from now on; the number of
-            steps follows from it.
+        budget_s: Seconds that the training may take; the number of steps follows.
+        started: Since when they count, by `time.monotonic`; None: from now on.
         resume: Go on from the run's last checkpoint.
         progress: Show a progress bar.
 
@@ -62,7 +63,7 @@ def fit(
         KeyboardInterrupt: After Ctrl-C, when the batch is finished and kept.
         SystemExit: With 143 after SIGTERM, likewise.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     only_first_speaks()
     check_training(config)
     checkpoint, first_step = None, None
@@ -83,11 +84,7 @@ def fit(
     transfer = None if resume else _transfer(config, task)
     # Only now: what failed before leaves no folder that would be in the way.
     _write_down(run, config, data, transfer, is_new=not resume)
-    planner = None
-    if budget is not None:
-        planner = _planner(
-            budget, started, config=config, run=run, data=data, task=task
-        )
+    planner = _planner(budget, started, config=config, run=run, data=data, task=task)
     trainer = build_trainer(
         config, run, data, first_step=first_step, planner=planner, progress=progress
     )
@@ -187,15 +184,17 @@ def _write_down(
 
 
 def _planner(
-    budget: Budget,
+    budget: Budget | None,
     started: float,
     *,
     config: FitConfig,
     run: RunFolder,
     data: SegxDataModule,
     task: Learner,
-) -> BudgetPlanner:
-    """What sets the length of the training from the first steps' time."""
+) -> BudgetPlanner | None:
+    """What sets a training's length from the first steps' time, if a budget does."""
+    if budget is None:
+        return None
     gathered = config.trainer.get("accumulate_grad_batches", 1)
 
     def keep(trainer: pl.Trainer, plan: Plan) -> None:

@@ -81,20 +81,41 @@ def differences(first: Any, second: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {first} and {second}"
 
 
-def stopping(call: Callable[..., Any], *, at: int, number: int) -> Callable[..., Any]:
-    """A function that sends its process a signal the `at`-th time, before it works.
+def hand_over(number: int) -> None:
+    """Call the handler of a signal, for want of a real one in pytest's own process.
 
-    A negative number goes to the process's whole group.
+    There signals arrive on the small stack that pytest's faulthandler has set up, which
+    has killed the process without a word. Processes of segx have no such stack: see
+    `stopped`, which sends real ones.
     """
+    handler = signal.getsignal(number)
+    assert callable(handler)
+    handler(number, None)
+
+
+def send(number: int) -> None:
+    """Send this process a signal, or its whole group if the number is negative."""
+    if number > 0:
+        os.kill(os.getpid(), number)
+    else:
+        os.killpg(os.getpgrp(), -number)
+
+
+def stopping(
+    call: Callable[..., Any],
+    *,
+    at: int,
+    number: int,
+    send: Callable[[int], None] = send,
+) -> Callable[..., Any]:
+    """A function that sends its process a signal the `at`-th time, before it works."""
     left = at
 
     def counted(*arguments: Any, **options: Any) -> Any:
         nonlocal left
         left -= 1
-        if left == 0 and number > 0:
-            os.kill(os.getpid(), number)
-        elif left == 0:
-            os.killpg(os.getpgrp(), -number)
+        if left == 0:
+            send(number)
         return call(*arguments, **options)
 
     return counted

@@ -51,7 +51,9 @@ def test_a_stop_finishes_the_batch_and_the_next_one_follows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with monkeypatch.context() as patch:
-        step = runs.stopping(getattr(SegmentationTask, hook), at=at, number=number)
+        step = runs.stopping(
+            getattr(SegmentationTask, hook), at=at, number=number, send=runs.hand_over
+        )
         patch.setattr(SegmentationTask, hook, step)
         if number == signal.SIGINT:
             assert main(runs.words(data, tmp_path)) == 130
