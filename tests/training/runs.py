@@ -82,11 +82,12 @@ def differences(first: Any, second: Any, place: str = "") -> Iterator[str]:
 
 
 def hand_over(number: int) -> None:
-    """Call the handler of a signal, for want of a real one in pytest's own process.
+    """Call the handler of a signal in place of the kernel.
 
-    There signals arrive on the small stack that pytest's faulthandler has set up, which
-    has killed the process without a word. Processes of segx have no such stack: see
-    `stopped`, which sends real ones.
+    For tests within pytest's own process: a real SIGTERM has ended workers of
+    pytest-xdist with SIGSEGV as it was delivered, why is not known. faulthandler, which
+    pytest switches on, gives signals a stack of their own there. Processes of segx have
+    none: `stopped` sends them real signals.
     """
     handler = signal.getsignal(number)
     assert callable(handler)
