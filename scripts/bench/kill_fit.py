@@ -49,7 +49,7 @@ MOST_DRAWS = 10
 LOOK_S = 0.05
 
 # Columns of metrics.csv that hold times.
-TIMES = ("train/step_s", "train/images_per_s")
+TIMES = ("train/step_s", "train/wait_s", "train/images_per_s")
 
 # Small enough to be killed twenty times, with all that a run that goes on could lose.
 SMALL = (
