@@ -34,7 +34,6 @@ from segx.evaluation.cases import CaseRow, case_rows, write_cases
 from segx.evaluation.records import write_json
 from segx.evaluation.summary import summarise
 from segx.evaluation.summary_file import write_summary
-from segx.labels import Labels
 from segx.metrics import count_overlap
 
 __all__ = ["main"]
@@ -126,8 +125,6 @@ def _test(trainer: _TimedTrainer, data: Path, raw: Path) -> list[CaseRow]:
         trainer.inference_allowed_mirroring_axes,
     )
     plain = read_set(data)
-    names = ("background", *(f"class{index}" for index in range(1, plain.classes)))
-    labels = Labels("binary" if plain.classes == 2 else "multiclass", names)
     rows = []
     for pair in plain.test:
         # segx puts the split before stems that are not unique in the whole set.
@@ -136,7 +133,7 @@ def _test(trainer: _TimedTrainer, data: Path, raw: Path) -> list[CaseRow]:
         image, properties = NaturalImage2DIO().read_images(sorted(map(str, files)))
         found = predictor.predict_single_npy_array(image, properties)[0]
         _, truth = plain.read(pair)
-        rows += case_rows(pair.image.stem, count_overlap(truth, found, labels))
+        rows += case_rows(pair.image.stem, count_overlap(truth, found, plain.labels))
     return rows
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from segx.labels import Labels
+
 __all__ = ["Crops", "Pair", "PlainSet", "endless_loader", "read_set"]
 
 
@@ -44,6 +46,12 @@ class PlainSet(NamedTuple):
     def logits(self) -> int:
         """Channels of a network's output: one sigmoid, or a softmax."""
         return 1 if self.classes == 2 else self.classes
+
+    @property
+    def labels(self) -> Labels:
+        """What the ids of a mask are."""
+        names = ("background", *(f"class{index}" for index in range(1, self.classes)))
+        return Labels("binary" if self.classes == 2 else "multiclass", names)
 
     def read(self, pair: Pair) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The image (C, rows, cols) in 0 … 1 and its mask (rows, cols)."""

@@ -26,7 +26,6 @@ from segx.evaluation.cases import CaseRow, case_rows, write_cases
 from segx.evaluation.records import write_json
 from segx.evaluation.summary import summarise
 from segx.evaluation.summary_file import write_summary
-from segx.labels import Labels
 from segx.metrics import count_overlap
 
 __all__ = ["RECIPES", "Recipe", "main"]
@@ -166,13 +165,11 @@ def _loss(logits: Tensor, masks: Tensor) -> Tensor:
 def _test(model: nn.Module, recipe: Recipe, data: PlainSet) -> list[CaseRow]:
     """Count on whole test images at their native size."""
     model.eval()
-    names = ("background", *(f"class{index}" for index in range(1, data.classes)))
-    labels = Labels("binary" if data.classes == 2 else "multiclass", names)
     rows = []
     for pair in data.test:
         pixels, truth = data.read(pair)
         predicted = _predict(model, recipe, pixels)
-        rows += case_rows(pair.image.stem, count_overlap(truth, predicted, labels))
+        rows += case_rows(pair.image.stem, count_overlap(truth, predicted, data.labels))
     return rows
 
 

@@ -107,7 +107,7 @@ def stopping(
     *,
     at: int,
     number: int,
-    send: Callable[[int], None] = send,
+    deliver: Callable[[int], None] = send,
 ) -> Callable[..., Any]:
     """A function that sends its process a signal the `at`-th time, before it works."""
     left = at
@@ -116,7 +116,7 @@ def stopping(
         nonlocal left
         left -= 1
         if left == 0:
-            send(number)
+            deliver(number)
         return call(*arguments, **options)
 
     return counted

@@ -52,7 +52,10 @@ def test_a_stop_finishes_the_batch_and_the_next_one_follows(
 ) -> None:
     with monkeypatch.context() as patch:
         step = runs.stopping(
-            getattr(SegmentationTask, hook), at=at, number=number, send=runs.hand_over
+            getattr(SegmentationTask, hook),
+            at=at,
+            number=number,
+            deliver=runs.hand_over,
         )
         patch.setattr(SegmentationTask, hook, step)
         if number == signal.SIGINT:
