@@ -1,10 +1,9 @@
 """What every detector is: features of an encoder in, boxes or losses out."""
 
 from collections.abc import Sequence
-from functools import partial
-from math import gcd
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -20,7 +19,6 @@ __all__ = [
     "Found",
     "Pyramid",
     "anchor_generator",
-    "group_norm",
 ]
 
 Found = tuple[list[dict[str, Tensor]], dict[str, Tensor]]
@@ -32,19 +30,19 @@ FiveSizes = tuple[float, float, float, float, float]
 _FINEST = 2
 """Index of the finest feature that is used, at stride 4: small objects need it."""
 
-_GROUPS = 32
-
 
 class Pyramid(nn.Module):
     """A feature pyramid on an encoder, at strides 4, 8, 16, 32 and 64.
 
-    Its maps are normalised in groups of channels, so that it learns from random weights
-    in small batches, and are float32 whatever the precision: places of boxes are
+    Its maps are normalised pixel by pixel, over the channels. So it learns from random
+    weights in small batches, and what it finds in a place depends neither on the tile
+    around it (as with groups of channels) nor on the level (as with batches, where
+    levels share a head). They are float32 whatever the precision: places of boxes are
     computed in their type, and bfloat16 can't tell column 1000 from 1003.
 
     Args:
         features: Channels and strides of the encoder's features.
-        channels: Channels of each map.
+        channels: Channels of each map, 2 or more.
 
     Attributes:
         out_channels: The same, where torchvision looks for it.
@@ -52,7 +50,7 @@ class Pyramid(nn.Module):
 
     References:
         Lin et al. 2017, doi:10.1109/CVPR.2017.106.
-        Groups after Wu & He 2018, doi:10.1007/978-3-030-01261-8_1.
+        Norms after Ba et al. 2016, arXiv 1607.06450.
     """
 
     def __init__(self, features: FeatureInfo, channels: int) -> None:
@@ -63,7 +61,7 @@ class Pyramid(nn.Module):
             list(features.channels[_FINEST:]),
             channels,
             extra_blocks=LastLevelMaxPool(),
-            norm_layer=group_norm(channels),
+            norm_layer=LayerNorm2d,
         )
 
     def forward(self, features: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -82,7 +80,7 @@ class Detector(nn.Module):
     Args:
         features: Channels and strides of the encoder's features.
         classes: Number of classes, background excluded.
-        channels: Channels of the maps of the pyramid.
+        channels: Channels of the maps of the pyramid, 2 or more.
         detections: Most objects that are told of an image.
 
     Attributes:
@@ -100,10 +98,10 @@ class Detector(nn.Module):
         self, features: FeatureInfo, *, classes: int, channels: int, detections: int
     ) -> None:
         super().__init__()
-        if classes < 1 or channels < 1:
+        if classes < 1 or channels < 2:
             raise ModelError(
                 f"{type(self).__name__}: {classes} classes and {channels} channels "
-                "given; it takes 1 or more of both."
+                "given; it takes a class or more, and 2 channels or more."
             )
         self.detections = detections
         self.pyramid = Pyramid(features, channels)
@@ -127,15 +125,6 @@ class Detector(nn.Module):
             first; in training the losses.
         """
         raise NotImplementedError
-
-
-def group_norm(channels: int) -> Any:
-    """Normalisation that does not depend on the other images of a batch.
-
-    Groups have two channels or more: of a small image the coarsest map is one pixel,
-    and a single value can't be normalised.
-    """
-    return partial(nn.GroupNorm, gcd(_GROUPS, max(1, channels // 2)))
 
 
 def anchor_generator(

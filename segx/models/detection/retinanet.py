@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from timm.layers import LayerNorm2d
 from torch import Tensor, nn
 from torchvision.models.detection import retinanet
 from torchvision.models.detection.image_list import ImageList
@@ -12,7 +13,6 @@ from segx.models.detection.detector import (
     FiveSizes,
     Found,
     anchor_generator,
-    group_norm,
 )
 from segx.models.encoder import FeatureInfo
 
@@ -57,7 +57,7 @@ class RetinaNet(Detector):
             channels,
             boxes.num_anchors_per_location()[0],
             classes,
-            norm_layer=group_norm(channels),
+            norm_layer=LayerNorm2d,
         )
         # Not run as a whole: it would resize the images, and hold the encoder.
         self.parts = retinanet.RetinaNet(

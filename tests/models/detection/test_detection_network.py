@@ -12,6 +12,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
 from segx.errors import ModelError
 from segx.models.detection import DETECTORS, DetectionNetwork
+from segx.models.detection.faster_rcnn import FasterRCNN
 from segx.models.encoder import XceptionEncoder
 from tests.models.narrow import unlearnt
 
@@ -131,6 +132,37 @@ def test_nothing_resizes_or_normalises_an_image(
     image = torch.rand(1, 3, 64, 128)
     find(network, image)
     assert torch.equal(seen[0], image)
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_what_lies_far_away_changes_nothing(name: str) -> None:
+    """Tiles of any size see a place alike: nothing is measured on the whole of one."""
+    network = NETWORKS[name]
+    features = [
+        torch.randn(1, channels, 640 // stride, 160 // stride)
+        for channels, stride in zip(
+            network.encoder.info.channels, network.encoder.info.strides, strict=True
+        )
+    ]
+    changed = [item.clone() for item in features]
+    for item in changed:
+        item[:, :, item.shape[2] // 2 :] *= 9
+    logits, others = (
+        finest_logits(network.detector, item) for item in (features, changed)
+    )
+    upper = slice(0, len(logits) // 4)
+    assert torch.equal(logits[upper], others[upper])
+    assert not torch.equal(logits, others)
+
+
+def finest_logits(detector: Any, features: list[Tensor]) -> Tensor:
+    """What is told of the finest map's pixels, row after row."""
+    with torch.no_grad():
+        finest = detector.pyramid(features)["0"]
+        if isinstance(detector, FasterRCNN):
+            logits = detector.rpn.head([finest])[0][0]  # (1, anchors, rows, cols)
+            return logits.permute(0, 2, 3, 1).flatten()
+        return detector.parts.head([finest])["cls_logits"].flatten()
 
 
 @pytest.mark.parametrize("name", sorted(DETECTORS))
