@@ -1,4 +1,4 @@
-"""What the borders of tiles do to boxes, held against one look at the whole scan."""
+"""What the borders of tiles do to boxes, held against the truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,83 +6,74 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segx.boxes import Detections
 from segx.geometry import Extent, Tile
-from segx.metrics.boxes import match_boxes, overlaps_of
+from segx.metrics.boxes import overlaps_of, taken_boxes
 
 __all__ = ["BORDER_PX", "BorderCount", "count_borders"]
 
 BORDER_PX = 16
-"""Boxes that come so near to an inner border of a tile are counted by themselves."""
+"""Objects that come so near to an inner border of a tile are counted by themselves."""
 
 _SHARE = 0.5
+
+Boxes = NDArray[np.floating]
+"""Left, top, right and bottom, shape (n, 4)."""
 
 
 @dataclass(frozen=True)
 class BorderCount:
-    """Boxes of a tiled scan against those of the same scan in one piece.
+    """Boxes of a scan against its true objects.
 
     Args:
         boxes: Number of boxes.
-        untiled: Number of those in one piece.
-        matched: Pairs of both of one class with an intersection over union of 0.5.
-        border_boxes: Boxes near an inner border of a tile.
-        border_untiled: The same of those in one piece.
-        border_matched: Pairs whose box of the tiled scan is near a border.
-        doubled: Pairs of boxes of one class that share half or more, of their union or
-            of the smaller one, where no look has two boxes: neither that in one piece
-            nor that at any one tile.
-        border_doubled: Those near a border.
+        found: Objects that are found, with an intersection over union of 0.5.
+        doubled: Objects with two boxes or more. A box is that object's which it shares
+            most with, by their union, if it covers half of the smaller of the two.
+        border_objects: Objects near an inner border of a tile.
+        border_found: Those of them that are found.
+        border_doubled: Those of them with two boxes or more.
     """
 
     boxes: int
-    untiled: int
-    matched: int
-    border_boxes: int
-    border_untiled: int
-    border_matched: int
+    found: int
     doubled: int
+    border_objects: int
+    border_found: int
     border_doubled: int
 
 
 def count_borders(
-    found: Detections,
-    untiled: Detections,
-    tiles: Sequence[tuple[Tile, Detections]],
-    scan: Extent,
+    found: Boxes, truth: Boxes, grid: Sequence[Tile], scan: Extent
 ) -> BorderCount:
-    """Count boxes, pairs and doubles, everywhere and near the borders of tiles.
+    """Count boxes, found objects and doubled ones, everywhere and near borders.
 
     Args:
-        found: The boxes of the tiled scan, the best first.
-        untiled: Those of the scan in one piece.
-        tiles: The tiles, and what was found in each.
+        found: The boxes of one class, the best first.
+        truth: Those of the true objects.
+        grid: The tiles whose borders are meant.
         scan: Size of the scan.
     """
-    grid = [tile for tile, _ in tiles]
-    near = _near_borders(found, grid, scan)
-    matched = _matched(found, untiled)
-    doubled = _doubled(found, [untiled, *(boxes for _, boxes in tiles)])
+    near = _near_borders(truth, grid, scan)
+    is_found = np.isin(np.arange(len(truth)), taken_boxes(found, truth))
+    is_doubled = _boxes_of_each(found, truth) > 1
     return BorderCount(
         boxes=len(found),
-        untiled=len(untiled),
-        matched=int(matched.sum()),
-        border_boxes=int(near.sum()),
-        border_untiled=int(_near_borders(untiled, grid, scan).sum()),
-        border_matched=int((matched & near).sum()),
-        doubled=len(doubled),
-        border_doubled=int(near[doubled].any(axis=1).sum()),
+        found=int(is_found.sum()),
+        doubled=int(is_doubled.sum()),
+        border_objects=int(near.sum()),
+        border_found=int((is_found & near).sum()),
+        border_doubled=int((is_doubled & near).sum()),
     )
 
 
 def _near_borders(
-    found: Detections, tiles: list[Tile], scan: Extent
+    boxes: Boxes, grid: Sequence[Tile], scan: Extent
 ) -> NDArray[np.bool_]:
     """Which boxes reach into the bands along inner borders, shape (n,)."""
-    near = np.zeros(len(found), np.bool_)
-    left, top, right, bottom = found.boxes.T
-    rows = {edge for tile in tiles for edge in (tile.top, tile.bottom)}
-    cols = {edge for tile in tiles for edge in (tile.left, tile.right)}
+    near = np.zeros(len(boxes), np.bool_)
+    left, top, right, bottom = boxes.T
+    rows = {edge for tile in grid for edge in (tile.top, tile.bottom)}
+    cols = {edge for tile in grid for edge in (tile.left, tile.right)}
     for line in rows:
         if 0 < line < scan.rows:
             near |= (top < line + BORDER_PX) & (bottom > line - BORDER_PX)
@@ -92,34 +83,19 @@ def _near_borders(
     return near
 
 
-def _matched(found: Detections, untiled: Detections) -> NDArray[np.bool_]:
-    """Which boxes have a partner in one piece, shape (n,)."""
-    matched = np.zeros(len(found), np.bool_)
-    for number in np.unique(found.classes):
-        ours, theirs = found.classes == number, untiled.classes == number
-        hits = match_boxes(
-            found.boxes[ours], untiled.boxes[theirs], thresholds=(_SHARE,)
-        )
-        matched[ours] = hits[:, 0]
-    return matched
+def _boxes_of_each(found: Boxes, truth: Boxes) -> NDArray[np.int64]:
+    """How many boxes each true object has, shape (objects,)."""
+    if not len(truth):
+        return np.zeros(0, np.int64)
+    iou = overlaps_of(found, truth)
+    best = iou.argmax(axis=1)
+    share = iou[np.arange(len(found)), best]
+    sizes, true_sizes = (_areas(item) for item in (found, truth[best]))
+    common = share * (sizes + true_sizes) / (1 + share)
+    lies_on_it = common >= _SHARE * np.minimum(sizes, true_sizes)
+    return np.bincount(best[lies_on_it & (share > 0)], minlength=len(truth))
 
 
-def _doubled(found: Detections, looks: Sequence[Detections]) -> NDArray[np.int64]:
-    """Pairs of boxes where no look sees two objects, shape (pairs, 2)."""
-    share = _share(found, found)
-    pairs = np.argwhere(np.triu(share > _SHARE, k=1))
-    for look in looks:
-        is_there = _share(found, look) > _SHARE
-        objects = (is_there[pairs[:, 0]] | is_there[pairs[:, 1]]).sum(axis=1)
-        pairs = pairs[objects < 2]
-    return np.asarray(pairs)
-
-
-def _share(one: Detections, other: Detections) -> NDArray[np.float64]:
-    """What two boxes of one class share: of their union or the smaller, (n, m)."""
-    iou = overlaps_of(one.boxes, other.boxes)
-    areas = one.areas[:, np.newaxis].astype(np.float64), other.areas[np.newaxis]
-    common = iou * (areas[0] + areas[1]) / (1 + iou)
-    share = np.maximum(iou, common / np.maximum(np.minimum(*areas), 1e-9))
-    share[one.classes[:, np.newaxis] != other.classes] = 0
-    return share
+def _areas(boxes: Boxes) -> NDArray[np.floating]:
+    sides = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(sides[:, 0] * sides[:, 1], np.float64)

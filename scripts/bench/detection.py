@@ -6,10 +6,10 @@
 The data set is a folder with train/ and test/, each with images/ and instances/. Each
 detector is trained and tested (mAP of the test images at their own size). Then a mosaic
 of the test images is searched in one piece and in tiles. Of the tiles it is told what
-segx makes of them, and what non-maximum suppression alone would (plain): how many boxes
-there are, how many have a partner in one piece, and how many objects have two boxes
-(see `box_borders.py`). So that only the tiles differ, both looks are allowed as many
-proposals and boxes as there can be objects.
+segx makes of them, and what non-maximum suppression alone would: how many boxes there
+are, and how many true objects are found and have two boxes (see `box_borders.py`). So
+that only the tiles differ, both looks are allowed as many proposals and boxes as there
+can be objects.
 
 With --keep FOLDER every finished line is kept, and an interrupted bench goes on.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 import peers
 from box_borders import count_borders
 from kept import kept, place_of, write_lines
-from mosaic import mosaic
+from mosaic import mosaic, mosaic_boxes
 from options import as_flags, bench_parser
 from peers import console
 from rich.table import Table
@@ -91,10 +91,11 @@ class _Trial:
         return {"spent_s": spent_s, "steps": steps, "scores": scores, **borders}
 
     def _borders(self, run: Path) -> dict[str, Json]:
-        """The mosaic in one piece against the same in tiles."""
+        """The mosaic in one piece and in tiles, against its true boxes."""
         told = self.arguments
         model = _unbounded(load_model(run), run / "unbounded")
         pixels = mosaic(told.data / "test" / "images", told.side).pixels
+        truth = mosaic_boxes(told.data / "test" / "instances", told.side)
         scan = ArrayScan(pixels)
         whole = segx.load_detector(model, tile=told.side).detect(pixels)
         tiled = segx.load_detector(model, tile=told.tile)
@@ -102,14 +103,15 @@ class _Trial:
         parts = [boxes for batch in tiled.find(scan, grid) for boxes in batch]
         looks = list(zip(grid, parts, strict=True))
         found = {
-            "tiled": merge_tiles(looks, scan.extent),
-            "plain": suppress(Detections.joined(parts)),
+            "one piece": whole,
+            "tiles": merge_tiles(looks, scan.extent),
+            "tiles, NMS alone": suppress(Detections.joined(parts)),
         }
         counts: dict[str, Json] = {
-            how: asdict(count_borders(boxes, whole, looks, scan.extent))
+            how: asdict(count_borders(boxes.boxes, truth, grid, scan.extent))
             for how, boxes in found.items()
         }
-        return {"tiles": len(grid), **counts}
+        return {"objects": len(truth), "grid": len(grid), "looks": counts}
 
 
 def _unbounded(model: Model, folder: Path) -> Path:
@@ -144,20 +146,18 @@ def _score_table(lines: list[dict[str, Json]]) -> Table:
 
 
 def _border_table(lines: list[dict[str, Json]]) -> Table:
-    table = Table(title="A mosaic in tiles, against the same in one piece")
-    for column in ("detector", "seed", "how", "boxes", "in one piece", "partners"):
+    table = Table(title="A mosaic in one piece and in tiles, against the truth")
+    for column in ("detector", "seed", "look", "boxes", "objects", "found", "doubled"):
         table.add_column(column)
-    for column in ("near borders", "partners", "doubled", "near borders"):
+    for column in ("near borders", "found", "doubled"):
         table.add_column(column)
-    names = ("boxes", "untiled", "matched", "border_boxes", "border_matched")
     for line in lines:
-        for how in ("tiled", "plain"):
-            counts = line[how]
+        looks = line["looks"]
+        for look, counts in looks.items() if isinstance(looks, dict) else ():
             if isinstance(counts, dict):
-                cells = [
-                    str(counts[key]) for key in (*names, "doubled", "border_doubled")
-                ]
-                table.add_row(str(line["detector"]), str(line["seed"]), how, *cells)
+                boxes, *others = (str(count) for count in counts.values())
+                head = (str(line["detector"]), str(line["seed"]), look)
+                table.add_row(*head, boxes, str(line["objects"]), *others)
     return table
 
 
