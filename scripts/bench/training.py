@@ -110,7 +110,6 @@ def _segx(arguments: argparse.Namespace, run: Path) -> None:
     """A real run of segx fit."""
     command = peers.segx("fit", "-c", arguments.config, "--data.root", arguments.data)
     command += ["--name", run.name, "--runs", str(run.parent), "--quiet"]
-    command += ["--data.workers", str(arguments.workers)]
     command += ["--trainer.max_steps", str(_total(arguments.steps))]
     command += as_flags(arguments.option)
     peers.run(command, log=run.with_suffix(".log"))
@@ -172,7 +171,12 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", type=int, default=20, help="steps of each run that count"
     )
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--workers", type=int, default=2, help="of every loader")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=2,
+        help="of plain Lightning's loader; segx chooses",
+    )
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
