@@ -89,7 +89,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="hold it, at 299 px, against the paper and the laws; exit 1 if one fails",
+        help="hold it, at 299 px, against Chollet's paper and the arithmetic of its "
+        "convolutions; exit 1 if a claim fails",
     )
     parser.add_argument("--html", type=Path, metavar="FILE", help="draw it on a page")
     return parser

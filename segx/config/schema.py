@@ -127,7 +127,7 @@ class ColumnsConfig(Section):
 class AugmentConfig(Section):
     """How training images are varied."""
 
-    preset: str = "standard"
+    preset: str = "light"
     """none, light, standard, microscopy or radiograph."""
     extra: tuple[Choice, ...] = ()
     """Further Albumentations transforms, by name, after the preset's."""

@@ -22,6 +22,8 @@ __all__ = [
     "describe_decoder",
 ]
 
+_LEAST_SIDE = 128  # px; some decoders pool the deepest map to a grid
+
 
 @dataclass(frozen=True)
 class Option:
@@ -72,8 +74,14 @@ def describe_decoder(
     """Describe one decoder with its default options; see `decoder_table`.
 
     Raises:
-        ModelError: If there is no decoder, or no encoder, of that name.
+        ModelError: If there is no decoder, or no encoder, of that name, or the image is
+            too small for some decoder.
     """
+    if size < _LEAST_SIDE:
+        raise ModelError(
+            f"An image of {size}x{size} px is given; all decoders can be compared from "
+            f"{_LEAST_SIDE} px on."
+        )
     if name not in DECODERS:
         raise ModelError(
             f"There is no decoder {name!r}. Take one of {', '.join(DECODERS)}."
