@@ -21,6 +21,8 @@ from segx.labels import Labels
 
 __all__ = ["BoxSet", "find_boxes"]
 
+_BACKGROUND = "background"
+
 _ROUNDING = 1.0
 """Pixels by which a box may leave its image: it is cut there."""
 
@@ -40,7 +42,7 @@ class BoxSet:
     @property
     def labels(self) -> Labels:
         """What the ids mean."""
-        return Labels("multiclass", ("background", *self.names))
+        return Labels("multiclass", (_BACKGROUND, *self.names))
 
     def shares(self, cases: Iterable[Case]) -> ClassShares:
         """Share of each class among the objects of some cases."""
@@ -156,6 +158,15 @@ def _names(
 ) -> tuple[str, ...]:
     """Names of the classes: the config's, or those of the files in their order."""
     held = tuple(dict.fromkeys(name for file in files for name in file.names))
+    if _BACKGROUND in held:
+        found.add(
+            Code.CLASS_NAMES,
+            files[0].path,
+            f"holds a class called {_BACKGROUND}",
+            expected="classes of objects: what no box covers is the background",
+            fix="Leave its boxes out, or give the class another name.",
+        )
+        held = tuple(name for name in held if name != _BACKGROUND)
     if data.classes is None:
         return held or (OBJECT,)
     names = data.classes[1:]

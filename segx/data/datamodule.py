@@ -97,7 +97,7 @@ class SegxDataModule(pl.LightningDataModule):
         self.layout = checked.layout
         self.splits, self.survey = checked.refuse_defects()
         checked.log_warnings()
-        self.val_cases = _at_most(data.validation_cases, self.splits.val, seed=seed)
+        self.val_cases = _drawn(data.validation_cases, self.splits.val, seed=seed)
         self.labels = self.survey.labels
         self.class_labels = self._class_labels()
         self.boxes = checked.boxes
@@ -377,11 +377,9 @@ class SegxDataModule(pl.LightningDataModule):
         return (self.labels.names if self.labels else self.layout.class_names) or ()
 
 
-def _at_most(
+def _drawn(
     count: int | None, cases: tuple[Case, ...], *, seed: int
 ) -> tuple[Case, ...]:
-    """A fixed choice of so many cases, in their order."""
-    if count is None or count >= len(cases):
-        return cases
-    chosen = np.random.default_rng(seed).choice(len(cases), count, replace=False)
-    return tuple(cases[index] for index in sorted(chosen.tolist()))
+    """At most so many cases, in an order that is drawn: a budget may end it sooner."""
+    order = np.random.default_rng(seed).permutation(len(cases))
+    return tuple(cases[index] for index in order[:count].tolist())

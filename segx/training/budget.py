@@ -280,6 +280,12 @@ class BudgetPlanner(pl.Callback):
                 before.steps,
                 plan.interval,
             )
+        if plan.validation_share < (before.validation_share if before else 1):
+            logger.info(
+                "All validation cases would take too long: %.0f %% of them are looked "
+                "at, drawn by the seed",
+                100 * plan.validation_share,
+            )
         if plan.steps < FEWEST_WARM_UPS * self.warmup_steps:
             logger.warning(
                 "%d steps are hardly a training: the first %d only warm up. Give it "

@@ -248,6 +248,17 @@ def test_a_file_that_is_none_is_refused(
         look(root, name)
 
 
+def test_objects_called_background_are_listed(root: Path) -> None:
+    boxes = truth(root)
+    some = next(path for path, items in boxes.items() if items)
+    boxes[some] = [(*box[:4], "background") for box in boxes[some]]
+    write_rows(root / "boxes.csv", boxes)
+    found = look(root, "boxes.csv")
+    assert [item.code for item in found.errors] == [Code.CLASS_NAMES]
+    assert found.boxes is not None
+    assert found.boxes.labels.foreground == ("cell",)
+
+
 def test_an_instance_mask_that_holds_no_ids_is_listed(root: Path) -> None:
     masks = sorted((root / "train" / "instances").glob("*.png"))
     ids = np.asarray(Image.open(masks[0]))
