@@ -1,12 +1,18 @@
 """Class probabilities of whole cases while training runs, in one process or many."""
 
+import math
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from segx.errors import DataError
 from segx.labels import UNKNOWN, Labels
-from segx.metrics.classification import THRESHOLD, classification_scores
+from segx.metrics.classification import (
+    THRESHOLD,
+    ClassificationScores,
+    classification_scores,
+)
 from segx.metrics.overlap import defined_mean
 
 __all__ = ["CaseClasses"]
@@ -34,16 +40,17 @@ class CaseClasses(Metric):
     higher_is_better = True
     is_differentiable = False
 
-    probabilities: Tensor  # (cases, classes), float64
-    truths: Tensor  # (cases,) or (cases, classes), float64; nan where no case came
+    # float32, for not every device has more.
+    logits: Tensor  # (cases, classes)
+    truths: Tensor  # (cases,) or (cases, classes); nan where no case came
 
     def __init__(self, cases: int, labels: Labels) -> None:
         super().__init__()
         self.labels = labels
         self._several = labels.kind == "multilabel"
-        unseen = torch.full((cases, len(labels.names)), torch.nan, dtype=torch.float64)
+        unseen = torch.full((cases, len(labels.names)), torch.nan)
         truths = unseen if self._several else unseen[:, 0]
-        self.add_state("probabilities", unseen.clone(), dist_reduce_fx=_first_seen)
+        self.add_state("logits", unseen.clone(), dist_reduce_fx=_first_seen)
         self.add_state("truths", truths.clone(), dist_reduce_fx=_first_seen)
 
     def update(self, case: Tensor, logits: Tensor, truth: Tensor) -> None:
@@ -62,18 +69,23 @@ class CaseClasses(Metric):
                 f"Classes of the cases {case.tolist()} given; allowed are 0 … "
                 f"{len(self.truths) - 1}."
             )
-        exact = logits.double()
-        found = exact.sigmoid() if self._several else exact.softmax(dim=1)
-        self.probabilities[case] = found
-        self.truths[case] = truth.double()
+        self.logits[case] = logits.float()
+        self.truths[case] = truth.float()
 
     def compute(self) -> dict[str, float]:
-        """The scores over the cases that came, by name; nothing if none came."""
-        came = ~self.probabilities.isnan().any(dim=1).cpu()
+        """The scores over the cases that came, by name; nothing if none came.
+
+        All are nan if the network gave a case no number.
+        """
+        kept = self.truths.cpu()
+        came = ~kept.reshape(len(kept), -1).isnan().any(dim=1)
         if not came.any():
             return {}
-        probabilities = self.probabilities.cpu()[came].numpy()
-        truths = self.truths.cpu()[came].long().numpy()
+        exact = self.logits.cpu()[came].double()
+        if exact.isnan().any():
+            return dict.fromkeys(("accuracy", *ClassificationScores._fields), math.nan)
+        found = exact.sigmoid() if self._several else exact.softmax(dim=1)
+        probabilities, truths = found.numpy(), kept[came].long().numpy()
         if self._several:
             right = ((probabilities >= THRESHOLD) == (truths == 1))[truths != UNKNOWN]
         else:

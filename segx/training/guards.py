@@ -1,5 +1,6 @@
 """What is wrong with a training that runs: said once, or a reason to stop."""
 
+import itertools
 import logging
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -45,8 +46,9 @@ def warn_of_repeats(cases: int, *, batch: int) -> None:
 
 
 def is_finite(module: nn.Module) -> bool:
-    """Whether all that a module has learnt are numbers."""
-    checks = [torch.isfinite(item).all() for item in module.parameters()]
+    """Whether all that a module has learnt are numbers, its statistics too."""
+    learnt = itertools.chain(module.parameters(), module.buffers())
+    checks = [torch.isfinite(item).all() for item in learnt]
     return bool(torch.stack(checks).all()) if checks else True
 
 

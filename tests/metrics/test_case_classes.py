@@ -1,5 +1,7 @@
 """Scores over whole cases depend neither on batches nor on what comes twice."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -49,6 +51,24 @@ def test_two_processes_count_as_one(labels: Labels) -> None:
     halves[0]._computed = None
     expected = scores(CaseClasses(20, labels), torch.arange(20), 20)
     assert halves[0].compute() == expected
+
+
+def test_a_case_without_a_number_makes_no_score_of_the_others() -> None:
+    metric = CaseClasses(3, ONE)
+    logits = torch.tensor([[1.0, 0, 0], [torch.nan, 0, 0]])
+    metric.update(torch.arange(2), logits, torch.tensor([0, 1]))
+    assert all(math.isnan(value) for value in metric.compute().values())
+    assert (
+        metric.compute().keys()
+        == scores(CaseClasses(20, ONE), torch.arange(20), 5).keys()
+    )
+
+
+@pytest.mark.parametrize("labels", [ONE, SEVERAL])
+def test_what_is_kept_fits_on_any_device(labels: Labels) -> None:
+    """Apple's GPUs, for one, have no float64."""
+    metric = CaseClasses(2, labels)
+    assert {getattr(metric, name).dtype for name in metric._defaults} == {torch.float32}
 
 
 def test_no_case_has_no_score_and_a_strange_one_is_refused() -> None:
