@@ -19,20 +19,25 @@ def run(argv: list[str]) -> int:
     """Compare two runs case by case and print the differences."""
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.evaluation.classified_file import is_classified
+    from segx.evaluation.classified_file import kind_of
     from segx.evaluation.compare import results_file
 
     files = [results_file(path) for path in (arguments.first, arguments.second)]
-    kinds = [is_classified(file) for file in files]
+    kinds = [kind_of(file) for file in files]
     if kinds[0] != kinds[1]:
         raise ConfigError(
-            f"{files[kinds.index(True)]} is of a classification, the other of masks: "
-            "compare models that do the same."
+            f"{files[0]} is of {kinds[0]}, {files[1]} of {kinds[1]}: compare models "
+            "that do the same."
+        )
+    if kinds[0] == "boxes":
+        raise ConfigError(
+            f"{files[0]} and {files[1]} are of boxes, and only masks and classes are "
+            "compared in pairs. The intervals in each summary.json are of its own."
         )
     names = _names(arguments.first, arguments.second)
     found = (
         _classified(files, names)
-        if kinds[0]
+        if kinds[0] == "classes"
         else _masks(files, names, metric=arguments.metric)
     )
     only = (found.only_first, found.only_second)
@@ -80,6 +85,8 @@ def _classified(files: list[Path], names: tuple[str, str]) -> "ClassifiedCompari
     console.print(score_comparison_table(found, names=names))
     for item in found.scores:
         _say(f"{item.name}: {item.verdict(names)}")
+    if any(isinstance(case.truth, tuple) for case in first):
+        _say("Here a class is found from a probability of 0.5 on, in both models.")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from segx.evaluation.classification import ClassifiedCase
 from segx.evaluation.records import read_table, write_table
 from segx.labels import UNKNOWN
 
-__all__ = ["is_classified", "read_classified", "write_classified"]
+__all__ = ["kind_of", "read_classified", "write_classified"]
 
 _COLUMNS = ("case", "patient")
 _IDS = ("truth", "predicted")
@@ -75,14 +76,17 @@ def read_classified(path: Path) -> tuple[tuple[str, ...], list[ClassifiedCase]]:
     return names, cases
 
 
-def is_classified(path: Path) -> bool:
-    """Whether a cases.csv is of a classification, not of masks.
+def kind_of(path: Path) -> Literal["masks", "classes", "boxes"]:
+    """What a cases.csv is of.
 
     Raises:
         DataError: If the file can't be read.
     """
     lines = read_table(path, _COLUMNS)
-    return bool(lines) and "class" not in lines[0]
+    columns = set(lines[0]) if lines else set()
+    if any(column.startswith(_PROBABILITY) for column in columns):
+        return "classes"
+    return "boxes" if {"objects", "found"} <= columns else "masks"
 
 
 def _case(line: Mapping[str, str], names: tuple[str, ...]) -> ClassifiedCase:

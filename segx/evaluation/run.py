@@ -215,8 +215,10 @@ def _classification(
         raise DataError(f"{run.data.layout.root} has no labels to measure against.")
     names = run.data.class_labels.names
     others = [case for case in run.data.splits.val if is_labelled(case)]
-    if run.split == "val":
-        others = []  # thresholds are never chosen on the cases that they are judged on
+    if run.split == "val" or len(run.predictor.members.members) > 1:
+        # Thresholds are never chosen on the cases that they are judged on, nor on
+        # those that another member of an ensemble has learnt from.
+        others = []
     total = len(cases) + len(others)
     found = [
         _classified(run, case, done=number, total=total)

@@ -8,7 +8,7 @@ import pytest
 
 from segx.errors import DataError
 from segx.evaluation.cases import CaseRow, Distances, read_cases, write_cases
-from segx.evaluation.classified_file import is_classified
+from segx.evaluation.classified_file import kind_of
 from segx.evaluation.compare import compare, results_file
 from segx.metrics import Counts
 
@@ -151,7 +151,7 @@ def test_results_are_found_in_a_run_in_a_folder_and_as_a_file(tmp_path: Path) ->
     for name in ("run", "run/test", "results", "results/cases.csv"):
         file = results_file(tmp_path / name)
         assert read_cases(file) == rows
-        assert not is_classified(file)
+        assert kind_of(file) == "masks"
     with pytest.raises(DataError, match="segx evaluate TRUTH"):
         results_file(tmp_path)
     (tmp_path / "config.yaml").touch()

@@ -13,7 +13,7 @@ from segx.evaluation.classification import (
     ClassifiedCase,
     summarise_classified,
 )
-from segx.evaluation.classified_file import is_classified, write_classified
+from segx.evaluation.classified_file import kind_of, write_classified
 from segx.evaluation.compare_classified import ClassifiedComparison, compare_classified
 from segx.labels import UNKNOWN
 
@@ -100,7 +100,13 @@ def test_the_command_compares_classifiers(
     for name, skill in (("a", 0.3), ("b", 2.0)):
         path = tmp_path / name / "test" / "cases.csv"
         write_classified(path, some(1, skill=skill), class_names=NAMES)
-        assert is_classified(path)
+        assert kind_of(path) == "classes"
+    boxes = tmp_path / "boxes.csv"
+    boxes.write_text("case,patient,objects,found,missed,false\nx,,3,2,1,0\n")
+    assert main(["compare", str(boxes), str(boxes)]) == 2
+    assert "only masks and classes" in " ".join(capsys.readouterr().err.split())
+    assert main(["compare", str(boxes), str(tmp_path / "a")]) == 2
+    assert "boxes.csv is of boxes" in " ".join(capsys.readouterr().err.split())
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
     shown = capsys.readouterr().out
     assert "auroc: b is better" in shown

@@ -231,3 +231,7 @@ def test_masks_and_classes_are_cross_validated_together(tmp_path: Path) -> None:
     assert len(rows(folder / "classes" / "cases.csv")) == 12
     found = json.loads((folder / "classes" / "summary.json").read_text())
     assert (found["task"], found["n_cases"]) == ("classification", 12)
+    assert main(["test", str(folder)]) == 0
+    tested = json.loads((folder / "test" / "classes" / "summary.json").read_text())
+    # Each case but these was learnt from by one of the folds.
+    assert tested["thresholds_from"] is None
