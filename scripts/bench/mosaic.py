@@ -49,7 +49,7 @@ def mosaic(pictures: Path, side: int) -> Mosaic:
     return Mosaic(scan, edges)
 
 
-def mosaic_boxes(instances: Path, side: int) -> NDArray[np.int64]:
+def mosaic_boxes(instances: Path, side: int) -> NDArray[np.float32]:
     """The true boxes of a `mosaic`, shape (n, 4): left, top, right and bottom.
 
     What the border of a picture cuts and its reflection continues is one object, as it
@@ -67,7 +67,7 @@ def mosaic_boxes(instances: Path, side: int) -> NDArray[np.int64]:
         for number, place in enumerate(ndimage.find_objects(cells), start=1)
         if place is not None
     ]
-    return np.concatenate([np.zeros((0, 4), np.int64), *boxes])
+    return np.concatenate([np.zeros((0, 4), np.float32), *boxes]).astype(np.float32)
 
 
 def _read(path: Path, mode: str) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """One row an image, and the scores of found boxes over all of them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from segx.metrics.boxes import (
     match_boxes,
     taken_boxes,
 )
-from segx.metrics.case_boxes import MOST_BOXES, CaseBoxes
+from segx.metrics.case_boxes import MOST_BOXES, BoxScores, CaseBoxes
 
 __all__ = [
     "DETECTION_POLICY",
@@ -27,6 +27,7 @@ __all__ = [
     "DetectedCase",
     "DetectedClass",
     "DetectionSummary",
+    "box_scores",
     "summarise_detected",
 ]
 
@@ -287,25 +288,37 @@ def _parts(draws: int, boxes: int) -> Iterator[slice]:
 def _values(
     cases: Sequence[DetectedCase], class_names: Sequence[str]
 ) -> Mapping[str, float]:
-    """The scores themselves, as torchmetrics counts them, by name and class."""
-    metric = CaseBoxes(class_names)
-    for case in cases:
-        found, truth = (
-            {
-                "boxes": torch.from_numpy(item.boxes),
-                "labels": torch.from_numpy(item.classes),
-                "scores": torch.from_numpy(item.scores),
-            }
-            for item in (case.found, case.truth)
-        )
-        metric.update([found], [truth])
-    scores = metric.scores()
+    """The scores themselves, by name and class."""
+    scores = box_scores([(case.found, case.truth) for case in cases], class_names)
     values = {"map": scores.map, "map50": scores.map50, "map75": scores.map75}
     for name in class_names:
         values[f"ap {name}"] = scores.classes[name]
         values[f"ap50 {name}"] = scores.classes50[name]
         values[f"ap75 {name}"] = scores.classes75[name]
     return values
+
+
+def box_scores(
+    cases: Iterable[tuple[Detections, Detections]], class_names: Sequence[str]
+) -> BoxScores:
+    """Mean average precision, as torchmetrics counts it.
+
+    Args:
+        cases: What was found in each case, and what is true there.
+        class_names: Names of the classes without the background; the first has id 1.
+    """
+    metric = CaseBoxes(class_names)
+    for pair in cases:
+        found, truth = (
+            {
+                "boxes": torch.from_numpy(item.boxes),
+                "labels": torch.from_numpy(item.classes),
+                "scores": torch.from_numpy(item.scores),
+            }
+            for item in pair
+        )
+        metric.update([found], [truth])
+    return metric.scores()
 
 
 def _of(objects: Detections, index: int) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from segx.atomic import sweep
-from segx.boxes import Detections, merge_tiles
+from segx.boxes import Detections
 from segx.errors import SegxError
 from segx.inference.box_files import (
     summarise_boxes,
@@ -162,7 +162,7 @@ class _Work:
                 if self._on_rows is not None:
                     done = pixels * len(found) // len(tiles)
                     self._on_rows(scan.path, done, pixels)
-        return merge_tiles(list(zip(tiles, found, strict=True)), scan.extent)
+        return predictor.joined(scan, tiles, found)
 
     def _write(self, scan: Scan, found: Detections, plan: OutputPlan) -> None:
         predictor, wanted = self._predictor, self._wanted

@@ -26,7 +26,7 @@ from segx.scans.resolution import at_resolution
 from segx.scans.scan import Scan
 from segx.spec import ModelSpec
 
-__all__ = ["BoxPredictor"]
+__all__ = ["BoxPredictor", "detect_image", "no_detector"]
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,8 @@ class BoxPredictor:
         score_threshold: Least score of a box that is kept; None takes the model's own.
         most: Boxes that the network tells of an image, at most; a warning says where it
             may have left some out. None if there is no bound.
+        nms_iou: Of two boxes of a class that overlap by more, the weaker is dropped,
+            within a tile and among tiles.
 
     Raises:
         ModelError: If the model is no detector.
@@ -76,9 +78,10 @@ class BoxPredictor:
         working: Working | None = None,
         score_threshold: float | None = None,
         most: int | None = None,
+        nms_iou: float = 0.5,
     ) -> None:
         if spec.labels is None or spec.task != "detection":
-            raise ModelError(f"{source} finds no boxes. Load it by segx.load.")
+            raise no_detector(source)
         own = spec.inference
         self.labels = spec.labels
         self.spec = spec
@@ -97,6 +100,7 @@ class BoxPredictor:
                 "are from 0 to 1."
             )
         self._runtime = runtime
+        self._nms_iou = nms_iou
         self._most = np.inf if most is None else most * len(self.views)
 
     @property
@@ -148,7 +152,14 @@ class BoxPredictor:
         """Find the objects of an open scan; see `detect`."""
         tiles = self.tiles(scan)
         found = [boxes for batch in self.find(scan, tiles) for boxes in batch]
-        return merge_tiles(list(zip(tiles, found, strict=True)), scan.extent)
+        return self.joined(scan, tiles, found)
+
+    def joined(
+        self, scan: Scan, tiles: Sequence[Tile], found: Sequence[Detections]
+    ) -> Detections:
+        """The boxes of a scan from those of all its tiles, the best first."""
+        looks = list(zip(tiles, found, strict=True))
+        return merge_tiles(looks, scan.extent, limit=self._nms_iou)
 
     def tiles(self, scan: Scan) -> list[Tile]:
         """The tiles of a scan that the network shall see, in reading order.
@@ -216,3 +227,27 @@ class BoxPredictor:
                 parts.append(unseen_boxes(boxes, view, extent).clipped(extent))
         joined = [Detections.joined(parts) for parts in found]
         return [boxes.taken(boxes.scores >= self.score_threshold) for boxes in joined]
+
+
+def detect_image(
+    runtime: BoxRuntime, image: NDArray[np.float32], *, plan: TilePlan, nms_iou: float
+) -> Detections:
+    """Find objects of any score in a normalised image, tile by tile.
+
+    Args:
+        runtime: The engine, with the network in it.
+        image: Shape (channels, rows, cols).
+        plan: How it is cut.
+        nms_iou: Of two boxes of a class that overlap by more, the weaker is dropped.
+    """
+    extent = Extent(*image.shape[1:])
+    looks = []
+    for tile in plan.tiling(extent).tiles:
+        (boxes,) = runtime.find(image[np.newaxis, :, *tile.within(extent).slices])
+        looks.append((tile, boxes.shifted(rows=tile.top, cols=tile.left)))
+    return merge_tiles(looks, extent, limit=nms_iou)
+
+
+def no_detector(source: Path) -> ModelError:
+    """What is said of a model that finds something else."""
+    return ModelError(f"{source} finds no boxes. Load it by segx.load.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from segx.atomic import sha256, verify_digest
 from segx.errors import ConfigError, ModelError
-from segx.inference.detect import BoxPredictor
+from segx.inference.detect import BoxPredictor, no_detector
 from segx.inference.engines import (
     Engine,
     RuntimeName,
@@ -154,6 +154,8 @@ def load_detector(
 
     model = load_model(_only_run(Path(path)))
     network = model.network
+    if not isinstance(network, DetectionNetwork):
+        raise no_detector(model.source)
     return BoxPredictor(
         model.spec,
         TorchRuntime(
@@ -168,11 +170,8 @@ def load_detector(
         skip_blank=skip_blank,
         working=working,
         score_threshold=score_threshold,
-        most=(
-            network.detector.detections
-            if isinstance(network, DetectionNetwork)
-            else None
-        ),
+        most=network.detector.detections,
+        nms_iou=network.detector.nms_iou,
     )
 
 

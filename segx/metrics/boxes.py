@@ -20,6 +20,8 @@ RECALLS = tuple(np.linspace(0, 1, 101).tolist())
 
 _NEARLY_1 = 1 - 1e-10
 
+_PAIRS = 2**20  # pairs of boxes that are compared at once
+
 Boxes = NDArray[np.floating]
 """Left, top, right and bottom, shape (n, 4)."""
 
@@ -66,9 +68,7 @@ def match_boxes(
         >>> match_boxes(np.array([[0.0, 0, 4, 3], [0.0, 0, 4, 4]]), truth)[:, 0]
         array([ True, False])
     """
-    overlaps = overlaps_of(found, truth)
-    taken = [_taken(overlaps, min(threshold, _NEARLY_1)) for threshold in thresholds]
-    return np.stack(taken, axis=1) >= 0
+    return _taken(found, truth, thresholds) >= 0
 
 
 def taken_boxes(
@@ -84,19 +84,30 @@ def taken_boxes(
     Returns:
         Shape (n,).
     """
-    return _taken(overlaps_of(found, truth), min(threshold, _NEARLY_1))
+    return _taken(found, truth, (threshold,))[:, 0]
 
 
-def _taken(overlaps: NDArray[np.float64], least: float) -> NDArray[np.int64]:
-    """Index of the true box that each found one takes, in their order; or -1."""
-    taken = np.full(len(overlaps), -1, np.int64)
-    free = np.ones(overlaps.shape[1], np.bool_)
-    for row in np.flatnonzero((overlaps >= least).any(axis=1)):
-        open_to_it = np.where(free, overlaps[row], -1)[::-1]
-        best = int(open_to_it.argmax())  # of equals the last, as COCO has it
-        if open_to_it[best] >= least:
-            taken[row] = len(free) - 1 - best
-            free[taken[row]] = False
+def _taken(
+    found: Boxes, truth: Boxes, thresholds: tuple[float, ...]
+) -> NDArray[np.int64]:
+    """Index of the true box that each found one takes, in their order; or -1.
+
+    Shape (n, thresholds).
+    """
+    taken = np.full((len(found), len(thresholds)), -1, np.int64)
+    free = np.ones((len(thresholds), len(truth)), np.bool_)
+    at_once = max(1, _PAIRS // max(1, len(truth)))
+    for first in range(0, len(found), at_once):
+        overlaps = overlaps_of(found[first : first + at_once], truth)
+        for column, threshold in enumerate(thresholds):
+            least, still = min(threshold, _NEARLY_1), free[column]
+            for row in np.flatnonzero((overlaps >= least).any(axis=1)):
+                open_to_it = np.where(still, overlaps[row], -1)[::-1]
+                best = int(open_to_it.argmax())  # of equals the last, as COCO has it
+                if open_to_it[best] >= least:
+                    chosen = len(truth) - 1 - best
+                    taken[first + row, column] = chosen
+                    still[chosen] = False
     return taken
 
 

@@ -53,7 +53,7 @@ class BoxScores(NamedTuple):
 
 
 class CaseBoxes(MeanAveragePrecision):
-    """Gathers found and true boxes case by case, in any number of processes.
+    """Gathers found and true boxes case by case, those of this process alone.
 
     Args:
         names: Names of the classes without the background; the first has id 1.
@@ -75,6 +75,7 @@ class CaseBoxes(MeanAveragePrecision):
             rec_thresholds=list(RECALLS),
             max_detection_thresholds=[1, 100, MOST_BOXES],
             extended_summary=True,
+            sync_on_compute=False,
         )
         self.warn_on_many_detections = False
         self.names = tuple(names)

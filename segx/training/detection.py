@@ -9,11 +9,15 @@ from segx.boxes import Detections
 from segx.config import Choice, TrainingConfig
 from segx.data.dataset import Batch, Objects
 from segx.errors import ConfigError, TrainingError
-from segx.metrics.case_boxes import CaseBoxes
+from segx.evaluation.detection import box_scores
+from segx.inference.detect import detect_image
+from segx.inference.plan import TilePlan
+from segx.inference.runtimes.eager import TorchRuntime
 from segx.models.detection import DetectionNetwork
 from segx.spec import ModelSpec
 from segx.training.learner import Learner
 from segx.training.loss_choice import DetectorLosses
+from segx.training.processes import gathered
 
 __all__ = ["DetectionTask"]
 
@@ -41,8 +45,10 @@ class DetectionTask(Learner):
         if self.spec.labels is None:
             raise ConfigError("A detector needs class names; this model has none.")
         self.loss = DetectorLosses.of(self.loss_choice)
-        self.boxes = CaseBoxes(self.spec.labels.foreground)
+        self.plan = TilePlan.from_config(self.spec.inference)
         self.validation_limit = validation_cases
+        self._classes = self.spec.labels.foreground
+        self._cases: dict[int, tuple[Detections, Detections]] = {}
 
     def forward(self, image: Tensor) -> list[dict[str, Tensor]]:
         """The objects in a batch of normalised images (B, C, H, W)."""
@@ -70,21 +76,20 @@ class DetectionTask(Learner):
         """
         if not self.is_validated(batch_idx):
             return None
-        objects = _objects_of(batch)
-        found = self(batch.image)
-        truth = [{"boxes": item.boxes, "labels": item.classes} for item in objects]
-        self.boxes.update(found, truth)
-        sure = _as_detections(found[0])
-        least = self.spec.inference.score_threshold
-        return {
-            "truth": _as_detections(truth[0]),
-            "predicted": sure.taken(sure.scores >= least),
-        }
+        (objects,) = _objects_of(batch)
+        truth = Detections.of(
+            objects.boxes.cpu().numpy(), objects.classes.cpu().numpy()
+        )
+        found = self.find(batch.image)
+        self._cases[int(batch.case[0])] = (found, truth)
+        is_sure = found.scores >= self.spec.inference.score_threshold
+        return {"truth": truth, "predicted": found.taken(is_sure)}
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of all cases, for each class and on the whole."""
-        scores = self.boxes.scores()
-        self.boxes.reset()
+        cases, self._cases = gathered(self._cases), {}
+        in_order = [cases[number] for number in sorted(cases)]
+        scores = box_scores(in_order, self._classes)
         self.log("val/map50", scores.map50, prog_bar=True)
         self.log("val/map", scores.map, prog_bar=True)
         self.log("val/map75", scores.map75)
@@ -93,11 +98,23 @@ class DetectionTask(Learner):
         for name, value in scores.classes50.items():
             self.log(f"val/map50/{name}", value)
 
+    def find(self, image: Tensor) -> Detections:
+        """Find the objects of one normalised image (1, C, rows, cols), of any size.
 
-def _as_detections(objects: dict[str, Tensor]) -> Detections:
-    """The same in arrays; those without scores are true."""
-    arrays = {name: item.float().cpu().numpy() for name, item in objects.items()}
-    return Detections.of(arrays["boxes"], arrays["labels"], arrays.get("scores"))
+        It is cut into tiles as `segx predict` does; boxes of any score are told.
+        """
+        network = cast(DetectionNetwork, self.best_network)
+        runtime = TorchRuntime(
+            network,
+            device=self.device,
+            channels_last=self.settings.channels_last,
+        )
+        return detect_image(
+            runtime,
+            image[0].float().cpu().numpy(),
+            plan=self.plan,
+            nms_iou=network.detector.nms_iou,
+        )
 
 
 def _objects_of(batch: Batch) -> Sequence[Objects]:

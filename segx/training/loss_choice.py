@@ -158,7 +158,9 @@ def _weights(labels: Labels, cases: Sequence[Case]) -> list[float]:
     absent = Counter(
         index for case in cases for index, tag in enumerate(case.tags or ()) if tag == 0
     )
-    return [round(absent[index] / count, 4) for index, count in enumerate(counts)]
+    return [
+        round(max(1, absent[index]) / count, 4) for index, count in enumerate(counts)
+    ]
 
 
 def _mask_loss(choice: Choice) -> tuple[type[SegmentationLoss], dict[str, Any]]:

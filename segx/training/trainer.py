@@ -69,6 +69,9 @@ def build_trainer(
         ConfigError: If Lightning can't do what is asked for, or processes together.
     """
     options = trainer_options(config)
+    if config.task == "multitask" and options.get("strategy") == "ddp":
+        # A batch without masks, or without labels, leaves one of the heads out.
+        options["strategy"] = "ddp_find_unused_parameters_true"
     precision = choose_precision(
         str(options.pop("precision", None) or "auto"),
         device=str(options.get("accelerator", "auto")),

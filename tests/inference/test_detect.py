@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from segx.boxes import Detections
 from segx.errors import ModelError, OutOfMemoryError, ScanError
 from segx.geometry import Extent
-from segx.inference.detect import BoxPredictor
+from segx.inference.detect import BoxPredictor, detect_image
 from segx.inference.plan import TilePlan
 from segx.inference.views import VIEWS, seen, unseen_boxes
 from segx.scans.memory import ArrayScan
@@ -94,6 +94,36 @@ def test_boxes_below_the_threshold_are_left_out() -> None:
     image = drawn(truth, 20, 20)
     assert box_predictor(Blobs()).detect(image).scores == pytest.approx(0.8)
     assert len(box_predictor(Blobs(), score_threshold=0.3).detect(image)) == 2
+
+
+class Twins:
+    """Sees one pair of boxes everywhere, which share 0.6 of their union."""
+
+    about = "twins"
+
+    def find(self, tiles: np.ndarray) -> list[Detections]:
+        pair = Detections.of([[2, 2, 12, 12], [2, 2, 12, 8]], [1, 1], [0.9, 0.8])
+        return [pair] * len(tiles)
+
+
+@pytest.mark.parametrize(("nms_iou", "boxes"), [(0.5, 1), (0.7, 2)])
+def test_tiles_are_joined_as_the_detector_suppresses(
+    nms_iou: float, boxes: int
+) -> None:
+    image = np.zeros((20, 20, 3), np.uint8)
+    assert len(box_predictor(Twins(), nms_iou=nms_iou).detect(image)) == boxes
+    normalised = np.zeros((3, 20, 20), np.float32)
+    found = detect_image(Twins(), normalised, plan=TilePlan(32), nms_iou=nms_iou)
+    assert len(found) == boxes
+
+
+@given(st.integers(1, 150), st.integers(1, 150), st.integers(0, 10**6))
+def test_an_image_is_searched_as_a_scan_is(rows: int, cols: int, seed: int) -> None:
+    truth = scattered(rows, cols, seed)
+    normalised = np.moveaxis(drawn(truth, rows, cols), 2, 0) / np.float32(255)
+    plan = TilePlan(32, 0.5)
+    found = detect_image(Blobs(), normalised, plan=plan, nms_iou=0.5)
+    assert _values(found) == _values(truth)
 
 
 def test_a_volume_is_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torchvision.ops import box_iou
 
+from segx.metrics import boxes
 from segx.metrics.boxes import IOU_THRESHOLDS, box_precision, match_boxes, overlaps_of
 
 pytest.importorskip("pycocotools", reason="boxes are scored with segx[detection]")
@@ -97,6 +98,16 @@ def test_a_case_that_is_drawn_twice_counts_as_two(seed: int) -> None:
     ]
     found = box_precision(hits, weights, truths)
     assert found == pytest.approx(np.concatenate(repeated))
+
+
+@given(seed=seeds, at_once=st.integers(1, 9))
+def test_many_boxes_are_compared_in_parts(seed: int, at_once: int) -> None:
+    case = some_case(np.random.default_rng(seed))
+    whole = match_boxes(case["found"], case["truth"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(boxes, "_PAIRS", at_once)
+        parts = match_boxes(case["found"], case["truth"])
+    assert np.array_equal(whole, parts)
 
 
 def test_a_true_box_is_hit_once_and_by_the_best_first() -> None:

@@ -180,6 +180,10 @@ def test_balanced_weights_of_tags_are_absent_over_present() -> None:
     choice = Choice.model_validate({"name": "CE", "class_weights": "balanced"})
     found = balanced(choice, Labels("multilabel", ("x", "y")), cases)
     assert found.options["class_weights"] == [3.0, 2.0]
+    always = [case for case in cases if case.tags == (1, 0)]
+    assert balanced(choice, Labels("multilabel", ("x", "y")), always).options[
+        "class_weights"
+    ] == [1.0, 1.0]
 
 
 @pytest.fixture(scope="module")

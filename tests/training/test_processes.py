@@ -13,7 +13,7 @@ import pytest
 
 from segx.cli.main import main
 from segx.training.processes import is_first
-from tests.phantoms import write_discs
+from tests.phantoms import write_cells, write_discs
 from tests.training import runs
 
 BRIEF = [
@@ -31,10 +31,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_discs(root, count=3, splits=splits)
 
 
-def validations(run: Path) -> list[tuple[str, str]]:
+def validations(run: Path, *columns: str) -> list[tuple[str, ...]]:
+    names = columns or ("val/dice", "val/iou")
     with (run / "metrics.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row["val/dice"]]
-    return [(row["val/dice"], row["val/iou"]) for row in rows]
+        rows = [row for row in csv.DictReader(file) if row[names[0]]]
+    return [tuple(row[name] for name in names) for row in rows]
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,46 @@ def test_two_processes_find_the_numbers_of_one(data: Path, tmp_path: Path) -> No
     found = validations(tmp_path / "one")
     assert len(found) == len(validations(tmp_path / "two")) == 2
     assert found == validations(tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_processes_find_the_boxes_of_one(tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools", reason="boxes are scored with segx[detection]")
+    data = write_cells(tmp_path / "cells", count=3, splits=("train", "val", "test"))
+    words = ["fit", "-c", "retinanet", "--data.root", str(data), "--quiet", *BRIEF]
+    words += ["--model.encoder.name", "xception_narrow", "--data.crop", "64"]
+    words += ["--data.batch_size", "2", "--trainer.accelerator", "cpu"]
+    words += ["--trainer.precision", "32", "--model.detector.score", "0"]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name, more in (("one", []), ("two", TWO)):
+        place = ["--runs", str(tmp_path), "--name", name]
+        done = runs.in_process([*words, *place, *more], env=alone)
+        assert done.returncode == 0, done.stderr
+    found = validations(tmp_path / "one", "val/map50", "val/map/object")
+    assert len(found) == 2
+    assert found == validations(tmp_path / "two", "val/map50", "val/map/object")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_both_tasks_where_one_lacks_masks_or_labels(
+    data: Path, tmp_path: Path
+) -> None:
+    lines = ["image,mask,label,split"]
+    for split in ("train", "val"):
+        for number, image in enumerate(sorted((data / split / "images").iterdir())):
+            mask = f"{split}/masks/{image.name}" if number % 2 else ""
+            label = "" if number % 2 else f"kind{number}"
+            lines.append(f"{split}/images/{image.name},{mask},{label},{split}")
+    manifest = tmp_path / "both.csv"
+    manifest.write_text("\n".join(lines) + "\n")
+    words = ["fit", "-c", "multitask", "--data.root", str(data), "--quiet", *BRIEF[:4]]
+    words += ["--data.manifest", str(manifest), "--data.batch_size", "1", *TWO]
+    words += ["--model.encoder.name", "xception_narrow", "--data.crop", "64"]
+    words += ["--data.steps_per_epoch", "4", "--trainer.accelerator", "cpu"]
+    words += ["--runs", str(tmp_path), "--name", "both"]
+    done = runs.in_process(words)
+    assert done.returncode == 0, done.stderr
+    assert len(validations(tmp_path / "both")) == 2
 
 
 def _free_port() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
@@ -82,9 +82,11 @@ class Detector(nn.Module):
         classes: Number of classes, background excluded.
         channels: Channels of the maps of the pyramid, 2 or more.
         detections: Most objects that are told of an image.
+        nms_iou: Of two objects of a class that overlap by more, the weaker is dropped.
 
     Attributes:
         detections: The same; where so many are told, others may be missing.
+        nms_iou: The same; those who join tiles keep to it.
     """
 
     source: ClassVar[str] = "torchvision"
@@ -95,7 +97,13 @@ class Detector(nn.Module):
     """The images' rows and columns must be a multiple of it: the coarsest stride."""
 
     def __init__(
-        self, features: FeatureInfo, *, classes: int, channels: int, detections: int
+        self,
+        features: FeatureInfo,
+        *,
+        classes: int,
+        channels: int,
+        detections: int,
+        nms_iou: float,
     ) -> None:
         super().__init__()
         if classes < 1 or channels < 2:
@@ -104,6 +112,7 @@ class Detector(nn.Module):
                 "given; it takes a class or more, and 2 channels or more."
             )
         self.detections = detections
+        self.nms_iou = nms_iou
         self.pyramid = Pyramid(features, channels)
 
     def forward(

@@ -61,7 +61,11 @@ class FasterRCNN(Detector):
         detections: int = 500,
     ) -> None:
         super().__init__(
-            features, classes=classes, channels=channels, detections=detections
+            features,
+            classes=classes,
+            channels=channels,
+            detections=detections,
+            nms_iou=nms_iou,
         )
         boxes = anchor_generator("FasterRCNN", anchors, scales=scales, aspects=aspects)
         self.rpn = RegionProposalNetwork(

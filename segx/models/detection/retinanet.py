@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-from timm.layers import LayerNorm2d
+from timm.layers.norm import LayerNorm2d
 from torch import Tensor, nn
 from torchvision.models.detection import retinanet
 from torchvision.models.detection.image_list import ImageList
@@ -17,6 +17,10 @@ from segx.models.detection.detector import (
 from segx.models.encoder import FeatureInfo
 
 __all__ = ["RetinaNet"]
+
+_CANDIDATES = 10
+"""Boxes a map, for each object that may be told, among which the best are chosen: many
+anchors see the same object, and those of one shall not push others out."""
 
 
 class RetinaNet(Detector):
@@ -50,7 +54,11 @@ class RetinaNet(Detector):
         detections: int = 500,
     ) -> None:
         super().__init__(
-            features, classes=classes, channels=channels, detections=detections
+            features,
+            classes=classes,
+            channels=channels,
+            detections=detections,
+            nms_iou=nms_iou,
         )
         boxes = anchor_generator("RetinaNet", anchors, scales=scales, aspects=aspects)
         head = retinanet.RetinaNetHead(
@@ -68,6 +76,7 @@ class RetinaNet(Detector):
             score_thresh=score,
             nms_thresh=nms_iou,
             detections_per_img=detections,
+            topk_candidates=_CANDIDATES * detections,
         )
 
     def forward(
