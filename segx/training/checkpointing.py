@@ -42,6 +42,7 @@ class AtomicCheckpoints(CheckpointIO):
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
+        self._is_own = False  # whether the last one was written here
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -60,11 +61,12 @@ class AtomicCheckpoints(CheckpointIO):
                 with temporary.open("wb") as file:
                     torch.save(checkpoint, file)
                 flush(temporary)  # an older one makes way only to one that is there
-                if target == self._run.last:
+                if target == self._run.last and (self._is_own or _is_whole(target)):
                     _move(target, self._run.previous)
                 # Without a digest a file is taken as it is, with another's it is not.
                 digest_file(target).unlink(missing_ok=True)
             write_digest(target)
+            self._is_own |= target == self._run.last
         except (OSError, RuntimeError) as error:
             raise TrainingError(
                 f"{target} can't be written ({_reason(error)}); the checkpoints before "
@@ -109,6 +111,8 @@ class BestCheckpoint(ModelCheckpoint):
             mode="max",
             save_weights_only=True,
             enable_version_counter=False,
+            # Before LastCheckpoint, which keeps this best score with its state.
+            save_on_train_epoch_end=False,
         )
         self._file = run.best.name
 
@@ -168,6 +172,17 @@ def last_valid(run: RunFolder) -> tuple[Path, dict[str, Any]]:
         f"There is nothing to resume in {run.path}: it has no checkpoints/last.ckpt. "
         "Leave --ckpt_path out to start afresh."
     )
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a checkpoint is there and as it was written."""
+    if not path.is_file():
+        return False
+    try:
+        verify_digest(path)
+    except ArtifactError:
+        return False
+    return True
 
 
 def _reason(error: BaseException) -> str:

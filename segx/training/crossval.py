@@ -163,7 +163,7 @@ def _train(
     config: FitConfig, run: RunFolder, *, budget_s: float | None, progress: bool
 ) -> None:
     """Train a fold, or go on with it."""
-    if run.last.is_file():
+    if run.goes_on:
         fit(run.read_config(), run, resume=True, progress=progress)
         return
     if run.path.is_dir():

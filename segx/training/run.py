@@ -1,7 +1,12 @@
 """A run folder: config, splits, metrics.csv, checkpoints/, overlays/, test/."""
 
+import errno
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from segx.atomic import write_text
 from segx.config import FitConfig, check_config, dump_yaml, parse_yaml
@@ -47,6 +52,11 @@ class RunFolder:
         return self.checkpoints / "previous.ckpt"
 
     @property
+    def goes_on(self) -> bool:
+        """Whether there is a checkpoint to go on from, if it is whole."""
+        return self.last.is_file() or self.previous.is_file()
+
+    @property
     def best(self) -> Path:
         """The weights of the best validation."""
         return self.checkpoints / "best.ckpt"
@@ -78,6 +88,25 @@ class RunFolder:
         """Folder of the test results."""
         return self.path / "test"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from training here, until the block or this one ends.
+
+        Raises:
+            TrainingError: If another one does, or the place can't be written to.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = self._lock.open("w", encoding="utf-8")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        with lock:
+            self._take(lock)
+            try:
+                yield
+            finally:
+                self._lock.unlink(missing_ok=True)
+
     def create(self) -> None:
         """Make the folder.
 
@@ -88,14 +117,12 @@ class RunFolder:
         self.refuse_existing()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
-            self.metrics.unlink(missing_ok=True)
+            for left_over in (self.metrics, self.transfer):
+                left_over.unlink(missing_ok=True)
             (self.path / ".writable").touch()
             (self.path / ".writable").unlink()
         except OSError as error:
-            raise TrainingError(
-                f"{self.path} can't be written to ({error.strerror}). Choose another "
-                "place with --runs DIR."
-            ) from error
+            raise self._unwritable(error) from error
 
     def refuse_existing(self) -> None:
         """Raise if a run of this name would be overwritten.
@@ -106,13 +133,13 @@ class RunFolder:
         Raises:
             TrainingError: With the ways that there are.
         """
-        goes_on = self.last.is_file() or self.previous.is_file()
-        has_learnt = goes_on or self.best.is_file()
+        has_learnt = self.goes_on or self.best.is_file()
         is_begun = self.config_file.is_file() and not has_learnt
-        if not self.path.is_dir() or not any(self.path.iterdir()) or is_begun:
+        held = set(self.path.iterdir()) - {self._lock} if self.path.is_dir() else set()
+        if not held or is_begun:
             return
         way = "; it has no last.ckpt to go on from."
-        if goes_on:
+        if self.goes_on:
             way = f", or go on with it: segx fit {self.arguments} --ckpt_path last"
         raise TrainingError(
             f"{self.path} exists already and is not overwritten. Choose another "
@@ -145,3 +172,30 @@ class RunFolder:
                 f"{self.config_file} holds no keys: it is not a run's config."
             )
         return check_config(tree, name=str(self.config_file))
+
+    @property
+    def _lock(self) -> Path:
+        """The file that the process holds which trains here."""
+        return self.path / ".lock"
+
+    def _take(self, lock: TextIO) -> None:
+        """Hold the lock; loaders that outlive a killed process do not, unlike flock's.
+
+        Raises:
+            TrainingError: If another process holds it.
+        """
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # Any other number: this file system has no locks, and no run is kept out.
+            if error.errno in {errno.EACCES, errno.EAGAIN}:
+                raise TrainingError(
+                    f"Another process is training {self.path}. Wait for it, or choose "
+                    "another --name."
+                ) from error
+
+    def _unwritable(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"{self.path} can't be written to ({error.strerror}). Choose another place "
+            "with --runs DIR."
+        )

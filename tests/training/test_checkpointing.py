@@ -129,6 +129,14 @@ def test_a_damaged_one_is_passed_over_and_it_is_said_why(
     assert "goes on from previous.ckpt" in caplog.text
 
 
+def test_a_damaged_one_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    run = kept(tmp_path, steps=3)
+    run.last.write_bytes(b"no checkpoint")
+    AtomicCheckpoints(run).save_checkpoint(content(4), run.last)
+    run.last.unlink()
+    assert last_valid(run)[1]["step"] == 2
+
+
 def test_without_a_digest_a_whole_one_counts_and_a_broken_one_does_not(
     tmp_path: Path,
 ) -> None:

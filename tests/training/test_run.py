@@ -1,5 +1,7 @@
 """A run folder is never overwritten and keeps the config that made it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,49 @@ def test_a_run_with_its_best_weights_alone_is_not_overwritten(tmp_path: Path) ->
     with pytest.raises(TrainingError, match=r"no last\.ckpt to go on from") as caught:
         run.create()
     assert "--ckpt_path" not in str(caught.value)
+
+
+def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    code = "\n".join(
+        [
+            "import pathlib, sys",
+            "from segx.training.run import RunFolder",
+            f"with RunFolder(pathlib.Path({str(run.path)!r})).alone():",
+            "    print('here', flush=True)",
+            "    sys.stdin.read()",
+        ]
+    )
+    command = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "here\n"
+        with pytest.raises(TrainingError, match="Another process"), run.alone():
+            pass
+        other.kill()
+    with run.alone():
+        run.create()  # what a killed process left is in nobody's way
+    assert [item.name for item in run.path.iterdir()] == ["checkpoints"]
+
+
+def test_a_run_that_starts_afresh_keeps_no_report_of_other_weights(
+    tmp_path: Path,
+) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    run.write_config(FitConfig())
+    run.transfer.touch()
+    run.create()
+    assert not run.transfer.exists()
+
+
+def test_the_older_state_is_enough_to_go_on(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    assert not run.goes_on
+    run.previous.touch()
+    assert run.goes_on
 
 
 def test_the_config_comes_back(tmp_path: Path) -> None:
