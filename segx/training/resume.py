@@ -98,9 +98,10 @@ class SeededSteps(pl.Callback):
 class LastCheckpoint(Checkpoint):
     """Keeps the last two states of a training, and leaves when it is asked to.
 
-    A state is kept after each validation, at the end of an epoch that had none (if the
-    one before is a minute old), and when the process is told to stop: the batch is
-    finished, the state is kept, and the run goes on later with the next batch.
+    A state is kept after each validation, at the end of an epoch that had none (if it
+    is the last, or the state before is a minute old), and when the process is told to
+    stop: the batch is finished, the state is kept, and the run goes on later with the
+    next batch. While gradients are gathered for a step, that waits until it is made.
 
     Args:
         run: Where the checkpoints go.
@@ -116,6 +117,7 @@ class LastCheckpoint(Checkpoint):
         self._kept_at = clock()
         self._kept_step = 0
         self._position: Position | None = None
+        self._is_owed = False
 
     def on_train_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
@@ -132,13 +134,20 @@ class LastCheckpoint(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Leave if told to, unless gradients are still being gathered for a step."""
+        """Leave if told to, unless gradients are still being gathered for a step.
+
+        A state that could not be kept for that reason is kept now.
+        """
         loop: Any = trainer.fit_loop
         if loop._should_accumulate():  # noqa: SLF001
             return
-        if self._must_leave(trainer):
+        leaves = self._must_leave(trainer)
+        if leaves or self._is_owed:
             due = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)  # noqa: SLF001
-            self._leave(trainer, Position.of(trainer, validates=due))
+            position = Position.of(trainer, validates=due)
+            if leaves:
+                self._leave(trainer, position)
+            self._keep(trainer, position)
 
     def on_validation_batch_end(
         self,
@@ -156,8 +165,11 @@ class LastCheckpoint(Checkpoint):
     def on_validation_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> None:
-        """Keep the state after a validation."""
-        if not trainer.sanity_checking:
+        """Keep the state after a validation, or once the gradients in hand are used."""
+        if trainer.sanity_checking:
+            return
+        self._is_owed = trainer.fit_loop._should_accumulate()  # noqa: SLF001
+        if not self._is_owed:
             self._keep(trainer, Position.of(trainer))
 
     def on_train_epoch_end(
@@ -165,6 +177,7 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         """Keep the state after an epoch that ended without a validation."""
         is_old = self._clock() - self._kept_at >= LEAST_SECONDS
+        is_old |= trainer.current_epoch + 1 == trainer.max_epochs  # the last of all
         if self._kept_step < trainer.global_step and trainer.strategy.broadcast(is_old):
             self._keep(trainer, Position.after_epoch(trainer))
 
@@ -237,3 +250,4 @@ class LastCheckpoint(Checkpoint):
         self._position = position
         trainer.save_checkpoint(self.run.last, weights_only=False)
         self._kept_at, self._kept_step = self._clock(), trainer.global_step
+        self._is_owed = False

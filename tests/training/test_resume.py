@@ -1,5 +1,6 @@
 """A run that was stopped goes on bit for bit as one that never was."""
 
+import csv
 import signal
 from pathlib import Path
 
@@ -77,6 +78,24 @@ def test_a_stop_finishes_the_batch_and_the_next_one_follows(
     assert same_as(whole, tmp_path / "a")
 
 
+def test_the_last_state_knows_the_best_score(data: Path, tmp_path: Path) -> None:
+    """Or a worse validation would take the place of the best after a resume."""
+    run = runs.train(data, tmp_path, "--trainer.max_epochs", "1")
+    states = runs.last(run)["callbacks"]
+    (best,) = (states[key] for key in states if key.startswith("ModelCheckpoint"))
+    with (run / "metrics.csv").open() as file:
+        (dice,) = (row["val/dice"] for row in csv.DictReader(file) if row["val/dice"])
+    assert float(best["best_model_score"]) == pytest.approx(float(dice))
+
+
+def test_the_last_epoch_is_kept_without_a_validation(
+    data: Path, tmp_path: Path
+) -> None:
+    rarely = ["--trainer.check_val_every_n_epoch", "3"]
+    run = runs.train(data, tmp_path, *rarely)
+    assert runs.last(run)["global_step"] == 12
+
+
 def test_a_run_that_is_finished_says_so(
     whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +162,21 @@ def test_gathered_gradients_are_not_torn_apart(
     assert position == Position(epoch=1, batch=2)
     assert main(runs.again(tmp_path)) == 0
     assert list(runs.differences(runs.last(expected), runs.last(tmp_path / "a"))) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("at", [3, 5])
+def test_a_validation_amid_gathered_gradients_loses_none(
+    at: int, data: Path, tmp_path: Path
+) -> None:
+    more = ["--trainer.accumulate_grad_batches", "2", "--trainer.max_epochs", "2"]
+    more += ["--trainer.val_check_interval", "1"]
+    expected = runs.train(data, tmp_path, *more, name="expected")
+    words = runs.words(data, tmp_path, *more)
+    assert runs.stopped(words, what="training", at=at, number=signal.SIGKILL) == -9
+    assert runs.in_process(runs.again(tmp_path)).returncode == 0
+    found = runs.differences(runs.last(expected), runs.last(tmp_path / "a"))
+    assert list(found) == []
 
 
 @pytest.mark.slow
