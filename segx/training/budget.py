@@ -57,6 +57,16 @@ class Plan:
     interval: int
     validation_share: float
 
+    def cost_of_rest(self, done: int, validation_steps: float) -> float:
+        """What is to come after so many steps, in units of one of them.
+
+        Args:
+            done: Steps made already.
+            validation_steps: Cost of a pass over all validation cases, likewise.
+        """
+        passes = self.steps // self.interval - done // self.interval
+        return self.steps - done + passes * self.validation_share * validation_steps
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -246,7 +256,7 @@ class BudgetPlanner(pl.Callback):
             enough = done >= max(3, self.warmup_steps)
             wanted = enough or left_s < 0.9 * self.budget_s
         else:
-            rest_s = (self.plan.steps - done) * step_s
+            rest_s = self.plan.cost_of_rest(done, self.validation_steps) * step_s
             is_late = rest_s > LATE * max(left_s, step_s)
             is_early = rest_s < EARLY * left_s
             wanted = is_late or (is_early and done < LENGTHENED_UNTIL * self.plan.steps)

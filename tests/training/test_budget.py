@@ -59,8 +59,9 @@ def test_what_is_no_time_is_refused(text: str) -> None:
 class _Machine:
     """A clock that each step moves on, and the trainer that counts the steps."""
 
-    def __init__(self, seconds: list[float]) -> None:
+    def __init__(self, seconds: list[float], *, validation_steps: float = 0.0) -> None:
         self.seconds = iter(seconds)
+        self.validation_steps = validation_steps
         self.now = 0.0
         self.global_step = 0
         self.world_size = 1
@@ -72,20 +73,31 @@ class _Machine:
             Budget(budget_s),
             started=0.0,
             warmup_steps=10,
-            validation_steps=0.0,
+            validation_steps=self.validation_steps,
             on_plan=lambda _, plan: self.plans.append(plan),
             clock=lambda: self.now,
         )
         while not self.plans or self.global_step < self.plans[-1].steps:
-            self.now += next(self.seconds)
+            step_s = next(self.seconds)
+            self.now += step_s
             self.global_step += 1
             planner.on_train_batch_end(self, None, None, None, 0)  # type: ignore[arg-type]
+            if self.plans and self.global_step % self.plans[-1].interval == 0:
+                share = self.plans[-1].validation_share
+                self.now += share * self.validation_steps * step_s
         return self.now
 
 
 def test_a_steady_machine_is_planned_for_once() -> None:
     machine = _Machine([0.7] * 1000)
     assert 285 <= machine.train(300) <= 300
+    assert len(machine.plans) == 1
+
+
+@pytest.mark.parametrize("validation_steps", [1.0, 20.0, 80.0, 400.0])
+def test_a_validation_that_is_to_come_is_no_spare_time(validation_steps: float) -> None:
+    machine = _Machine([1.0] * 2000, validation_steps=validation_steps)
+    assert 900 <= machine.train(1000) <= 1000
     assert len(machine.plans) == 1
 
 
