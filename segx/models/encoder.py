@@ -234,7 +234,7 @@ def adapt_state_dict(
         found[stem] = adapt_stem(found[stem], encoder.in_channels)
     # Weights older than torch 0.4.1 don't count batches; nothing here reads the count.
     counts = {key: wanted[key] for key in wanted if key.endswith("_batches_tracked")}
-    found = counts | found
+    found |= {key: count for key, count in counts.items() if key not in found}
     missing = [key for key in wanted if key not in found]
     unlike = [key for key in found if found[key].shape != wanted[key].shape]
     if missing or unlike:

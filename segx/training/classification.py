@@ -54,7 +54,7 @@ class ClassificationTask(Learner):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Keep what is said of each case; the scores need all of them."""
-        if batch.label is None:
+        if batch.label is None or not self.is_validated(batch_idx):
             return
         logits = class_logits_of(self.best_network(self.as_input(batch.image)))
         self.cases.update(batch.case, logits, batch.label)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from segx.training.classification import ClassificationTask
 from segx.training.detection import DetectionTask
 from segx.training.learner import Learner
 from segx.training.loss_choice import balanced, check_loss
+from segx.training.monitor import check_monitor
 from segx.training.multitask import MultiTask
 from segx.training.optim import check_optimizer
 from segx.training.processes import is_first, only_first_speaks
@@ -66,6 +68,7 @@ def fit(
     started = time.monotonic() if started is None else started
     only_first_speaks()
     check_training(config)
+    check_monitor(config)
     checkpoint, first_step = None, None
     budget = Budget(budget_s) if budget_s is not None else None
     if resume:
@@ -79,16 +82,19 @@ def fit(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = SegxDataModule.from_config(config, recorded=run.recorded if resume else None)
     task = _build_task(config, data)
+    labels = task.spec.labels
+    check_monitor(config, classes=labels.foreground if labels else ())
     if resume:
         data.check_splits(run.splits)
     transfer = None if resume else _transfer(config, task)
-    # Only now: what failed before leaves no folder that would be in the way.
-    _write_down(run, config, data, transfer, is_new=not resume)
     planner = _planner(budget, started, config=config, run=run, data=data, task=task)
-    trainer = build_trainer(
-        config, run, data, first_step=first_step, planner=planner, progress=progress
-    )
-    _learn(trainer, task, data, checkpoint)
+    # Only now: what failed before leaves no folder that would be in the way.
+    with run.alone() if is_first() else nullcontext():
+        _write_down(run, config, data, transfer, is_new=not resume)
+        trainer = build_trainer(
+            config, run, data, first_step=first_step, planner=planner, progress=progress
+        )
+        _learn(trainer, task, data, checkpoint)
     return trainer.global_step != first_step
 
 
@@ -199,10 +205,9 @@ def _planner(
 
     def keep(trainer: pl.Trainer, plan: Plan) -> None:
         task.schedule.total_steps = plan.steps
-        if isinstance(task, SegmentationTask | DetectionTask):
-            planes = data.planes_of(data.val_cases)
-            fitting = max(1, int(plan.validation_share * len(planes)))
-            task.validation_limit = sum(planes[:fitting])
+        planes = data.planes_of(data.val_cases)
+        fitting = max(1, int(plan.validation_share * len(planes)))
+        task.validation_limit = sum(planes[:fitting])
         trainer.fit_loop.epoch_loop.max_steps = plan.steps
         trainer.val_check_batch = plan.interval * gathered
         if trainer.is_global_zero:

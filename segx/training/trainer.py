@@ -6,8 +6,8 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.utilities.exceptions import (  # type: ignore[attr-defined]
     MisconfigurationException,
 )
@@ -27,6 +27,7 @@ from segx.training.guards import (
     warn_of_repeats,
 )
 from segx.training.metrics_log import MetricsCsv
+from segx.training.monitor import Patience
 from segx.training.resume import LastCheckpoint, SeededSteps
 from segx.training.run import RunFolder
 from segx.training.statistics import FairStatistics
@@ -69,9 +70,6 @@ def build_trainer(
         ConfigError: If Lightning can't do what is asked for, or processes together.
     """
     options = trainer_options(config)
-    if config.task == "multitask" and options.get("strategy") == "ddp":
-        # A batch without masks, or without labels, leaves one of the heads out.
-        options["strategy"] = "ddp_find_unused_parameters_true"
     precision = choose_precision(
         str(options.pop("precision", None) or "auto"),
         device=str(options.get("accelerator", "auto")),
@@ -97,6 +95,9 @@ def build_trainer(
         )
     except (MisconfigurationException, ValueError) as error:
         raise ConfigError(f"trainer: {error}") from error
+    if config.task == "multitask" and isinstance(trainer.strategy, DDPStrategy):
+        # A batch without masks, or without labels, leaves one of the heads out.
+        trainer.strategy._ddp_kwargs["find_unused_parameters"] = True  # noqa: SLF001
     _check_processes(config, processes=trainer.world_size)
     planes = sum(data.planes_of(data.splits.train))
     warn_of_repeats(planes, batch=config.data.batch_size * trainer.world_size)
@@ -163,13 +164,7 @@ def _callbacks(
         callbacks.append(Overlays(run.overlays, names=names))
     if training.early_stopping is not None:
         callbacks.append(
-            EarlyStopping(
-                training.monitor,
-                mode="max",
-                patience=training.early_stopping,
-                check_finite=False,
-                check_on_train_epoch_end=False,
-            )
+            Patience(training.monitor, validations=training.early_stopping)
         )
     best = BestCheckpoint(run, monitor=training.monitor)
     return [*callbacks, best, LastCheckpoint(run)]

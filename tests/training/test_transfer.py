@@ -123,7 +123,9 @@ def test_every_kind_of_source_gives_the_same_encoder(
     elif kind == "safetensors":
         save_file(classifier, source)
     elif kind == "pth":
-        torch.save(classifier, source)
+        # As torch before 0.4.1 wrote it.
+        old = {key: v for key, v in classifier.items() if "_batches_" not in key}
+        torch.save(old, source)
     run = start(place, tmp_path, source)
     assert equal(parameters(run), parameters(segmenter))
     timm = kind in {"safetensors", "pth"}
