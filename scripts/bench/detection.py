@@ -8,8 +8,8 @@ detector is trained and tested (mAP of the test images at their own size). Then 
 of the test images is searched in one piece and in tiles. Of the tiles it is told what
 segx makes of them, and what non-maximum suppression alone would: how many boxes there
 are, and how many true objects are found and have two boxes (see `box_borders.py`). So
-that only the tiles differ, both looks are allowed as many proposals and boxes as there
-can be objects.
+that only the tiles differ, the look in one piece is allowed as many more proposals and
+boxes as it has more pixels.
 
 With --keep FOLDER every finished line is kept, and an interrupted bench goes on.
 """
@@ -37,7 +37,6 @@ from segx.scans import ArrayScan
 __all__ = ["main"]
 
 DETECTORS = ("faster_rcnn", "retinanet")
-_MOST = 20_000  # proposals and boxes of a mosaic
 
 
 def main() -> None:
@@ -93,12 +92,13 @@ class _Trial:
     def _borders(self, run: Path) -> dict[str, Json]:
         """The mosaic in one piece and in tiles, against its true boxes."""
         told = self.arguments
-        model = _unbounded(load_model(run), run / "unbounded")
+        times = round((told.side / told.tile) ** 2)
+        larger = _allowing(times, load_model(run), run / "larger")
         pixels = mosaic(told.data / "test" / "images", told.side).pixels
         truth = mosaic_boxes(told.data / "test" / "instances", told.side)
         scan = ArrayScan(pixels)
-        whole = segx.load_detector(model, tile=told.side).detect(pixels)
-        tiled = segx.load_detector(model, tile=told.tile)
+        whole = segx.load_detector(larger, tile=told.side).detect(pixels)
+        tiled = segx.load_detector(run, tile=told.tile)
         grid = tiled.tiles(scan)
         parts = [boxes for batch in tiled.find(scan, grid) for boxes in batch]
         looks = list(zip(grid, parts, strict=True))
@@ -114,14 +114,14 @@ class _Trial:
         return {"objects": len(truth), "grid": len(grid), "looks": counts}
 
 
-def _unbounded(model: Model, folder: Path) -> Path:
-    """The same weights, with a bound on proposals and boxes that no scan meets."""
+def _allowing(times: int, model: Model, folder: Path) -> Path:
+    """The same weights, with so many times the proposals and boxes an image."""
     detector = model.spec.detector
     if detector is None:
         raise SystemExit(f"{model.source} is no detector.")
-    options = {**detector.options, "detections": _MOST}
-    if detector.name == "FasterRCNN":
-        options["proposals"] = _MOST
+    bounds = {"proposals", "detections"} & set(detector.options)
+    more = {name: times * detector.options[name] for name in bounds}
+    options = {**detector.options, **more}
     change = {"detector": Choice(name=detector.name, options=options)}
     spec = model.spec.model_copy(update=change)
     return save_model(Model(model.network, spec, model.source), folder)

@@ -22,7 +22,8 @@ _CUT_PX = 4
 detectors place the ends of what they see in part no more exactly."""
 
 _CLEAR_PX = 2 * _CUT_PX
-"""A tile sees an object whole that ends so far from its inner borders. More than above:
+"""A tile sees an object whole that ends so far from its inner borders, and better than
+another tile does if it ends further from them by more than that. It is more than above:
 of two tiles that see the same object a little differently, one keeps it."""
 
 _PAIRS = 2**20  # pairs of boxes that are compared at once
@@ -38,9 +39,11 @@ def merge_tiles(
 
     An object on the border of a tile is seen whole by one tile and cut off by another.
 
-    1.  A box that may be cut off is dropped where another tile of the grid sees all of
-        it and what lies beyond: that tile's word counts, whatever it is. Of objects
-        smaller than the overlap, no cut box is left.
+    1.  A box is dropped where another tile of the grid sees all of it and what lies
+        beyond, if the box may be cut off or is further from that tile's borders than
+        from its own's: that tile's word counts, whatever it is. So two tiles that
+        judge a place differently make no two objects of one, and of objects smaller
+        than the overlap no cut box is left.
     2.  What is left of cut boxes is of larger objects. Where one agrees with a box of
         its class in another tile, as far as both tiles see, they are of one object,
         which has at most one box in each tile: those that agree best are joined first.
@@ -65,8 +68,11 @@ def merge_tiles(
     owner = np.repeat(np.arange(len(tiles)), [len(boxes) for _, boxes in tiles])
     bounds = _bounds([tile for tile, _ in tiles])
     own = bounds[owner]
-    cut = _ends_at_border(found.boxes, own, scan)
-    kept = np.flatnonzero(~(cut & _is_seen_whole(found.boxes, bounds, scan)))
+    clear, best = _clearances(found.boxes, own, scan), _best(found.boxes, bounds, scan)
+    cut: NDArray[np.bool_] = (clear <= _CUT_PX).any(axis=1)
+    is_seen_better = cut | (best > clear + _CLEAR_PX).any(axis=1)
+    is_seen_whole = (best >= _CLEAR_PX).all(axis=1)
+    kept = np.flatnonzero(np.logical_not(is_seen_better & is_seen_whole))
     # In an order of the values alone, so that what ties is always settled alike.
     keys = (found.classes, -found.scores, *found.boxes.T, *own.T)
     kept = kept[np.lexsort([key[kept] for key in keys])]
@@ -116,25 +122,30 @@ def _bounds(tiles: Sequence[Region]) -> Boxes:
     return np.asarray(sides, np.float32).reshape(-1, 4)
 
 
-def _ends_at_border(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool_]:
-    """Whether a box ends at a border of its tile that is not the scan's, shape (n,)."""
+def _clearances(boxes: Boxes, tiles: Boxes, scan: Extent) -> Boxes:
+    """How far boxes end from the inner borders of a tile each, along x and y, (n, 2).
+
+    Borders of the scan are none; below 0 a box reaches beyond the tile.
+    """
     ends = np.array([scan.cols, scan.rows], np.float32)
-    before = (tiles[:, :2] > 0) & (boxes[:, :2] <= tiles[:, :2] + _CUT_PX)
-    behind = (tiles[:, 2:] < ends) & (boxes[:, 2:] >= tiles[:, 2:] - _CUT_PX)
-    return before[:, 0] | before[:, 1] | behind[:, 0] | behind[:, 1]
+    opens = np.where(tiles[:, :2] > 0, tiles[:, :2], -np.inf)
+    closes = np.where(tiles[:, 2:] < ends, tiles[:, 2:], np.inf)
+    return np.minimum(boxes[:, :2] - opens, closes - boxes[:, 2:]).astype(np.float32)
 
 
-def _is_seen_whole(boxes: Boxes, tiles: Boxes, scan: Extent) -> NDArray[np.bool_]:
-    """Whether some tile of the grid sees a box and what is around it, shape (n,)."""
-    seen = np.ones(len(boxes), np.bool_)
-    for axis, length in enumerate((scan.cols, scan.rows)):
+def _best(boxes: Boxes, tiles: Boxes, scan: Extent) -> Boxes:
+    """The largest clearance of each box in a tile of a grid, along x and y, (n, 2)."""
+    found = np.full((len(boxes), 2), -np.inf, np.float32)
+    for axis in range(2):
         spans = np.unique(tiles[:, axis::2], axis=0)
-        opens = np.where(spans[:, 0] > 0, spans[:, 0] + _CLEAR_PX, -np.inf)
-        closes = np.where(spans[:, 1] < length, spans[:, 1] - _CLEAR_PX, np.inf)
-        # Of the tiles that see where a box begins, the last one sees furthest.
-        last = np.searchsorted(opens, boxes[:, axis], side="right") - 1
-        seen &= (last >= 0) & (boxes[:, axis + 2] <= closes[last])
-    return seen
+        # The nearest centres before and behind the box's own.
+        behind = np.searchsorted(spans.sum(axis=1), boxes[:, axis::2].sum(axis=1))
+        for index in (behind - 1, behind) if len(spans) else ():
+            nearest = np.zeros((len(boxes), 4), np.float32)
+            nearest[:, axis::2] = spans[index.clip(0, len(spans) - 1)]
+            here = _clearances(boxes, nearest, scan)[:, axis]
+            found[:, axis] = np.maximum(found[:, axis], here)
+    return found
 
 
 def _same_objects(

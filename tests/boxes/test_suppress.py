@@ -115,6 +115,17 @@ def test_neither_the_order_of_tiles_nor_that_of_boxes_matters(
     assert np.array_equal(one.scores, other.scores)
 
 
+def test_of_two_tiles_that_see_an_object_whole_the_one_around_it_judges() -> None:
+    scan, tiles = Extent(64, 78), [Region(0, 0, 64, 64), Region(0, 14, 64, 64)]
+    whole = Detections.of([[44, 9, 56, 21]], [1], [0.9])  # 8 px and 30 px from a border
+    halves = Detections.of([[44, 9, 50, 21], [50, 9, 56, 21]], [1, 1], [0.6, 0.6])
+    for one, other in ((whole, halves), (halves, whole)):
+        found = merge_tiles(list(zip(tiles, (one, other), strict=True)), scan)
+        assert _values(found) == _values(other)
+    nothing = Detections.empty()
+    assert not len(merge_tiles([(tiles[0], whole), (tiles[1], nothing)], scan))
+
+
 def test_a_tile_that_sees_more_is_believed_where_it_sees_nothing() -> None:
     scan, tiles = Extent(100, 150), [Region(0, 0, 100, 100), Region(0, 50, 100, 100)]
     sliver = Detections.of([[90, 40, 100, 50]], [1], [0.9])
