@@ -1,6 +1,5 @@
 """What the images of a data set are, byte for byte, whatever they are called."""
 
-import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from segx.atomic import sha256
 from segx.data.case import Case
 from segx.environment import usable_cores
+from segx.errors import ScanError
+from segx.scans.files import files_of
 
 __all__ = ["identical_cases", "image_digests"]
 
@@ -41,12 +42,12 @@ def identical_cases(digests: Mapping[str, str]) -> list[tuple[str, ...]]:
 
 def _digest(case: Case) -> str | None:
     """The digest of the image's bytes; of several files, of their digests in order."""
-    found = []
-    for path in case.images:
-        with contextlib.suppress(OSError):
-            found.append(sha256(path))
-    if len(found) < len(case.images):
+    try:
+        found = [sha256(file) for path in case.images for file in files_of(path)]
+    except (OSError, ScanError):
         return None
+    if len(found) < len(case.images):
+        return None  # an empty folder
     if len(found) == 1:
         return found[0]
     return hashlib.sha256("".join(found).encode()).hexdigest()

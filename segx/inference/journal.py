@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from segx.atomic import sha256, sweep, write_text
+from segx.scans.files import files_of
 
 __all__ = ["Entry", "Journal"]
 
@@ -70,9 +71,13 @@ class Journal:
         write_text(self._engines_file, "".join(f"{name}\n" for name in engines))
 
     def key(self, scan: Path) -> str:
-        """Digest of a scan's bytes and of the settings."""
+        """Digest of a scan's bytes and of the settings.
+
+        Raises:
+            ScanError: If it can't be said which files a scan is made of.
+        """
         digest = hashlib.sha256(f"{_FORMAT} {self._settings}".encode())
-        for file in _files_of(scan):
+        for file in files_of(scan):
             digest.update(f"{file.name} {sha256(file)}".encode())
         return digest.hexdigest()
 
@@ -87,6 +92,26 @@ class Journal:
             return None
         is_whole = all(self._is_ours(*output) for output in entry.outputs.items())
         return entry if is_whole else None
+
+    def set_aside(self, scan: Path, key: str, output: Path) -> Path | None:
+        """Give an output that is not as we wrote it another name, for it is not ours.
+
+        Returns:
+            The new name; None if there is no such output, or an earlier call that was
+            stopped may have written it.
+        """
+        spools = f"{_escaped(scan.name)}.{key[:16]}.*.spool"
+        if not output.exists() or any(self._folder.glob(spools)):
+            return None
+        entry = self._entry(scan)
+        known = entry.outputs if entry else {}
+        names = [file.relative_to(self._out).as_posix() for file in files_of(output)]
+        if all(name in known and self._is_ours(name, known[name]) for name in names):
+            return None
+        number = 1
+        while (aside := output.with_name(f"{output.name}.before{number}")).exists():
+            number += 1
+        return output.rename(aside)
 
     def is_of_others(self, scan: Path) -> bool:
         """Whether a scan's outputs are of another model, or of other settings."""
@@ -106,7 +131,7 @@ class Journal:
         written = {
             file.relative_to(self._out).as_posix(): sha256(file)
             for output in outputs
-            for file in _files_of(output)
+            for file in files_of(output)
         }
         # Before the entry that knows them gives way, should the process be killed.
         self._remove_older(scan, kept=written)
@@ -148,13 +173,6 @@ class Journal:
 
     def _entry_file(self, scan: Path) -> Path:
         return self._folder / f"{scan.name}.json"
-
-
-def _files_of(path: Path) -> list[Path]:
-    """A file, or all files of a folder that is one scan."""
-    if not path.is_dir():
-        return [path]
-    return sorted(item for item in path.rglob("*") if item.is_file())
 
 
 def _escaped(name: str) -> str:

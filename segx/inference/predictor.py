@@ -231,12 +231,12 @@ class Predictor:
         """
         if self._is_settled:
             return
-        self._is_settled = True
         agreed = None
         if engines is None:
             agreed = self.members.check(self._examples(scan))
         else:
             self.members.take(engines)
+        self._is_settled = True  # only now: a damaged scan settles nothing
         tried = "" if agreed is None else _AGREEMENT.format(agreed)
         logger.info("Engine: %s%s", self.members.about, tried)
 
@@ -338,7 +338,7 @@ class Predictor:
     def _interest(self, scan: Scan) -> AbstractContextManager[Interest | None]:
         if self.interest is None:
             return nullcontext()
-        return open_interest(self.interest, like=scan)
+        return open_interest(self.interest, like=scan, axis=self.spec.axis)
 
     def _emptiness(
         self, scan: Scan, plane: int, interest: Interest | None

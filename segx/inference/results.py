@@ -142,7 +142,7 @@ def write_results(
             calibration=predictor.spec.calibration,
         ),
         components=components,
-        region=_region(scan, predictor.interest),
+        region=_region(scan, predictor.interest, axis=predictor.spec.axis),
         probabilities=_probabilities(scan, predictor),
     )
     write_summary(plan.summary, summary)
@@ -150,12 +150,12 @@ def write_results(
         mask.remove()
 
 
-def _region(scan: Scan, interest: Path | None) -> RegionCount | None:
+def _region(scan: Scan, interest: Path | None, *, axis: int) -> RegionCount | None:
     """How much of the scan was wanted, and where that stands."""
     if interest is None:
         return None
     file = interest_file(interest, like=scan)
-    with open_interest(interest, like=scan) as opened, reading(file):
+    with open_interest(interest, like=scan, axis=axis) as opened, reading(file):
         digest = None if file.is_dir() else sha256(file)
         return RegionCount(file.name, digest, opened.pixels_of(scan))
 

@@ -163,6 +163,11 @@ class _Work:
                 self._journal.tidy(source)
                 files = result_files(plan, wanted, predictor, is_new=False)
                 return lambda: Outcome(source, files, None)
+            with writing(plan.mask):
+                aside = self._journal.set_aside(source, key, plan.mask)
+            if aside is not None:
+                told = "%s is not as it was predicted: it is kept as %s"
+                logger.warning(told, plan.mask, aside.name)
             with self._opened(source, key) as (scan, spools):
                 self._settle(scan)
                 self._predict(scan, spools)
@@ -281,7 +286,12 @@ def _digests(interest: Path | None) -> dict[str, str]:
         return {}
     with reading(interest):
         files = sorted(interest.rglob("*")) if interest.is_dir() else [interest]
-        return {file.name: sha256(file) for file in files if not file.is_dir()}
+        root = interest if interest.is_dir() else interest.parent
+        return {
+            file.relative_to(root).as_posix(): sha256(file)
+            for file in files
+            if not file.is_dir()
+        }
 
 
 def _silent(_source: Path, _done: int, _total: int) -> None:

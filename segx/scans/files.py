@@ -26,10 +26,19 @@ from segx.scans.slide import SLIDE_SUFFIXES, SlideScan
 from segx.scans.suffix import suffix_of
 from segx.scans.tiff import TiffScan
 from segx.scans.volume import VolumeScan
+from segx.scans.volume_layout import read_layout
 from segx.scans.volume_mask import VolumeMask
 from segx.scans.zarr import ZarrScan
 
-__all__ = ["IMAGE_SUFFIXES", "create_mask", "mask_files", "open_scan", "scan_files"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "create_mask",
+    "files_of",
+    "is_volume",
+    "mask_files",
+    "open_scan",
+    "scan_files",
+]
 
 
 class _Reader(Protocol):
@@ -60,6 +69,29 @@ IMAGE_SUFFIXES = tuple(_READERS)
 """Suffixes of what can be read, in lower case; those of Zarr are folders'."""
 
 
+def files_of(path: Path) -> list[Path]:
+    """All files that a scan is made of, in a fixed order: what its digest covers.
+
+    A folder's, the voxels beside a header, the folder beside a .mrxs.
+
+    Raises:
+        ScanError: If the header of a volume is damaged.
+    """
+    if path.is_dir():
+        return sorted(item for item in path.rglob("*") if item.is_file())
+    suffix = suffix_of(path)
+    if suffix in {".mhd", ".nhdr"}:
+        return list(dict.fromkeys([path, read_layout(path).data]))
+    if suffix == ".mrxs":
+        return [path, *files_of(path.with_suffix(""))]
+    return [path]
+
+
+def is_volume(path: Path) -> bool:
+    """Whether a file is of a format that can be cut along any axis."""
+    return suffix_of(path) in _VOLUMES
+
+
 def open_scan(path: Path, *, as_mask: bool = False, axis: int = 0) -> Scan:
     """Open an image; only its headers are read.
 
@@ -75,7 +107,7 @@ def open_scan(path: Path, *, as_mask: bool = False, axis: int = 0) -> Scan:
         ScanError: If the file is missing, damaged, or of a kind that can't be read; or
             if another axis is asked of what is no volume.
     """
-    if suffix_of(path) in _VOLUMES:
+    if is_volume(path):
         return VolumeScan(path, as_mask=as_mask, axis=axis)
     if axis != 0:
         raise ScanError(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from segx.errors import ScanError
 from segx.geometry import Region
+from segx.scans.channels import match_channels
 from segx.scans.closing import Closing
 from segx.scans.damage import reading
-from segx.scans.files import IMAGE_SUFFIXES, open_scan
+from segx.scans.files import IMAGE_SUFFIXES, is_volume, open_scan
 from segx.scans.resize import nearest
 from segx.scans.scan import Scan
 from segx.scans.suffix import split_suffix, suffix_of
@@ -31,6 +32,9 @@ _POLYGONS = (".geojson", ".json")
 _Rings = list[NDArray[np.float64]]
 
 _BLOCK_ROWS = 512  # that are looked at together
+
+# Headers round: NIfTI keeps 32 bits, others a few decimals.
+_PLACE_ROUNDING_MM, _TURN_ROUNDING = 1e-2, 1e-3
 
 
 class Interest(Closing, ABC):
@@ -65,7 +69,7 @@ class Interest(Closing, ABC):
                 yield int(np.count_nonzero(self.inside(block, plane=plane)))
 
 
-def open_interest(path: Path, *, like: Scan) -> Interest:
+def open_interest(path: Path, *, like: Scan, axis: int = 0) -> Interest:
     """Read GeoJSON, or open a mask of the scan's shape at any size.
 
     Args:
@@ -73,18 +77,19 @@ def open_interest(path: Path, *, like: Scan) -> Interest:
             image whose pixels above 0 lie inside; or a folder with such a file for
             each scan, of the scan's stem.
         like: The scan.
+        axis: Of a volume, the axis that the scan is cut along.
 
     Raises:
         ScanError: If the file can't be read, holds no polygon, or is a mask of another
-            shape; if it covers no pixel of the scan; or if the folder holds none, or
-            several, for the scan.
+            shape, or of a volume that lies elsewhere; if it covers no pixel of the
+            scan; or if the folder holds none, or several, for the scan.
     """
     file = interest_file(path, like=like)
     interest: Interest
     if suffix_of(file) in _POLYGONS:
         interest = PolygonInterest(_read_polygons(file), scale=like.level0_scale)
     else:
-        interest = PaintedInterest(file, like=like)
+        interest = PaintedInterest(file, like=like, axis=axis)
     if not interest.covers(like):
         interest.close()
         raise ScanError(
@@ -110,16 +115,20 @@ class PaintedInterest(Interest):
         path: The mask. It may be smaller or larger than the scan: each pixel of the
             scan looks at the mask's nearest one.
         like: The scan.
+        axis: Of a volume, the axis that the scan is cut along.
 
     Raises:
-        ScanError: If the mask can't be read or has another shape than the scan.
+        ScanError: If the mask can't be read, has another shape than the scan, or lies
+            elsewhere.
     """
 
-    def __init__(self, path: Path, *, like: Scan) -> None:
+    def __init__(self, path: Path, *, like: Scan, axis: int = 0) -> None:
         self._extent = like.extent
-        self._mask = open_scan(path, as_mask=True)
+        own_axis = axis if is_volume(path) else 0
+        self._mask = open_scan(path, as_mask=True, axis=own_axis)
         try:
             _check_shape(self._mask, like)
+            _check_place(self._mask, like)
         except ScanError:
             self.close()
             raise
@@ -137,6 +146,8 @@ class PaintedInterest(Interest):
             int(cols[-1] - cols[0]) + 1,
         )
         pixels = mask.read(covered, plane=min(plane, mask.planes - 1))
+        if mask.channels in {2, 4}:  # an opaque alpha channel marks nothing
+            pixels = match_channels(pixels, mask.channels - 1, source=mask.path)
         marked = np.asarray((pixels > 0).any(axis=2), np.bool_)
         return marked[np.ix_(rows - rows[0], cols - cols[0])]
 
@@ -159,7 +170,9 @@ class PolygonInterest(Interest):
         self, polygons: Sequence[_Rings], *, scale: tuple[float, float] = (1, 1)
     ) -> None:
         down, across = scale
-        self._edges = [_edges(rings, (across, down)) for rings in polygons]
+        edges = [_edges(rings, (across, down)) for rings in polygons]
+        # A click that drew no area has none.
+        self._edges = [item for item in edges if len(item)]
 
     def inside(self, region: Region, *, plane: int = 0) -> NDArray[np.bool_]:
         """Which pixels of a region of the scan lie inside, shape (rows, cols)."""
@@ -234,6 +247,31 @@ def _check_shape(mask: Scan, like: Scan) -> None:
             f"The region {mask.path} has {mask.planes} planes, {like.path} has "
             f"{like.planes}. Give one plane, or as many."
         )
+
+
+def _check_place(mask: Scan, like: Scan) -> None:
+    """Refuse a volume whose voxels lie elsewhere than the scan's."""
+    own, scan = mask.space, like.space
+    if (
+        own is None
+        or scan is None
+        or (mask.extent, mask.planes)
+        != (
+            like.extent,
+            like.planes,
+        )
+    ):
+        return
+    for name, there, here, rounding in (
+        ("directions", own.directions, scan.directions, _TURN_ROUNDING),
+        ("origin in mm", own.origin_mm, scan.origin_mm, _PLACE_ROUNDING_MM),
+    ):
+        if not np.allclose(there, here, atol=rounding):
+            raise ScanError(
+                f"The region {mask.path} lies elsewhere in the patient than "
+                f"{like.path}: its {name} are {np.ravel(there).round(3).tolist()}, not "
+                f"{np.ravel(here).round(3).tolist()}. Bring it to the scan's grid."
+            )
 
 
 def _read_polygons(path: Path) -> list[_Rings]:

@@ -1,6 +1,8 @@
 import hashlib
 from pathlib import Path
 
+import pytest
+
 from segx.data.case import Case
 from segx.data.digests import identical_cases, image_digests
 
@@ -21,6 +23,17 @@ def test_images_of_several_files_are_alike_if_all_files_are(tmp_path: Path) -> N
         for name, first, second in (("a", "1", "2"), ("b", "3", "4"), ("c", "2", "1"))
     )
     assert identical_cases(image_digests([one, other, turned])) == [("a", "b")]
+
+
+def test_the_voxels_beside_a_header_count(tmp_path: Path) -> None:
+    volumes = pytest.importorskip("tests.scans.volumes")
+    cases = []
+    for name, seed in (("a", 0), ("b", 1), ("c", 0)):
+        voxels = volumes.noise(3, 4, 5, seed=seed)
+        folder = tmp_path / name
+        folder.mkdir()
+        cases.append(Case(name, volumes.Volume(voxels).write(folder / "01.mhd")))
+    assert identical_cases(image_digests(cases)) == [("a", "c")]
 
 
 def test_files_that_can_not_be_read_are_like_no_other(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segx.errors import ModelError
+from segx.errors import ModelError, ScanError
 from segx.inference.members import Member, Members
 from segx.inference.predictor import Predictor
 from segx.inference.runtimes import Runtime
@@ -116,6 +116,16 @@ def test_what_was_settled_once_is_taken_again_unseen() -> None:
     kept.settle(image, engines=["constant"])
     given_up.settle(image, engines=["brightness"])
     assert (kept.members.about, given_up.members.about) == ("constant", "brightness")
+
+
+def test_a_damaged_scan_settles_nothing() -> None:
+    fast = Constant((9.0, 0.0, 0.0))
+    member = Member(model(THREE).spec, fast, Path("a"), reference=Brightness())
+    predictor = Predictor(Members([member]))
+    with pytest.raises(ScanError):
+        predictor.predict(np.zeros((40, 40, 7), np.uint8))
+    predictor.predict(np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8))
+    assert predictor.members.about == "brightness"
 
 
 def test_the_next_fastest_engine_is_tried_before_the_reference() -> None:

@@ -121,6 +121,22 @@ def test_what_changed_is_predicted_again(tmp_path: Path, change: str) -> None:
         assert mask.read_all().shape == (150, 90, 1)
 
 
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_mask_that_somebody_corrected_is_kept(
+    is_ours: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
+    out.mkdir()
+    if is_ours:
+        predict_file(_predictor(_Counting()), source, out)
+    (out / "a.png").write_bytes(b"corrected")
+    predict_file(_predictor(_Counting()), source, out)
+    assert (out / "a.png.before1").read_bytes() == b"corrected"
+    assert "it is kept as a.png.before1" in caplog.text
+    predict_file(_predictor(_Counting(), batch_size=1), source, out)
+    assert not (out / "a.png.before2").exists()
+
+
 def test_another_region_is_another_prediction(tmp_path: Path) -> None:
     source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
     region, found = tmp_path / "region.png", []

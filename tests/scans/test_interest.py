@@ -15,6 +15,7 @@ from PIL import Image
 from segx.errors import ScanError
 from segx.geometry import Region
 from segx.labels import Labels
+from segx.scans.files import open_scan
 from segx.scans.interest import PolygonInterest, open_interest
 from segx.scans.memory import ArrayScan
 from segx.scans.polygons import Polygons
@@ -147,6 +148,44 @@ def test_what_is_no_polygon_is_refused(tmp_path: Path, text: str, message: str) 
     path.write_text(text)
     with pytest.raises(ScanError, match=message):
         open_interest(path, like=_scan(4, 4))
+
+
+def test_a_click_that_drew_no_area_marks_nothing(tmp_path: Path) -> None:
+    point, square = [[2, 2]] * 4, [[1, 1], [3, 1], [3, 3], [1, 3]]
+    polygons = {"type": "MultiPolygon", "coordinates": [[point], [square]]}
+    found = _whole(_write(tmp_path / "a.json", polygons), _scan(6, 6))
+    assert found.sum() == 4
+    polygons["coordinates"] = [[point]]
+    with pytest.raises(ScanError, match="no pixel"):
+        open_interest(_write(tmp_path / "b.json", polygons), like=_scan(6, 6))
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_an_opaque_alpha_channel_marks_nothing(tmp_path: Path, mode: str) -> None:
+    marked = np.zeros((6, 6), np.uint8)
+    marked[2:4, 1:5] = 255
+    path = tmp_path / "region.png"
+    Image.fromarray(marked).convert(mode).save(path)
+    assert np.array_equal(_whole(path, _scan(6, 6)), marked == 255)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_volume_is_cut_as_the_scan_is(tmp_path: Path, axis: int) -> None:
+    volumes = pytest.importorskip("tests.scans.volumes")
+    image = volumes.Volume(volumes.noise(5, 5, 5)).write(tmp_path / "a.nii.gz")
+    marked = np.zeros((5, 5, 5), np.uint8)
+    marked[1, 2:4, 3] = 1
+    region = volumes.Volume(marked).write(tmp_path / "region.nii.gz")
+    planes = np.moveaxis(marked, axis, 0)
+    with open_scan(image, axis=axis) as scan:
+        with open_interest(region, like=scan, axis=axis) as interest:
+            for number, plane in enumerate(planes):
+                found = interest.inside(Region.whole(scan.extent), plane=number)
+                assert np.array_equal(found, plane == 1)
+        elsewhere = volumes.Volume(marked, origin=(0.0, 0.0, 0.0))
+        moved = elsewhere.write(tmp_path / "moved.nii.gz")
+        with pytest.raises(ScanError, match="lies elsewhere in the patient"):
+            open_interest(moved, like=scan, axis=axis)
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
