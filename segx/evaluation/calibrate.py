@@ -245,7 +245,10 @@ def _classifier(predictor: Predictor, cases: Sequence[Case]) -> Calibrated:
 def _opened(
     predictor: Predictor, case: Case, corruption: Corruption | None, seed: int
 ) -> Scan:
-    return CorruptedScan(predictor.open(*case.images), corruption, seed=seed)
+    spec = predictor.spec
+    channels = spec.in_channels // (2 * spec.neighbours + 1)
+    scan = predictor.open(*case.images)
+    return CorruptedScan(scan, corruption, seed=seed, channels=channels)
 
 
 def _some(cases: Sequence[Case]) -> tuple[Case, ...]:

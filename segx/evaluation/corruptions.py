@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from segx.geometry import Region
+from segx.scans.channels import match_channels
 from segx.scans.scan import Scan
 
 __all__ = ["CORRUPTIONS", "CorruptedScan", "Corruption"]
@@ -68,13 +69,17 @@ class CorruptedScan(Scan):
         scan: The scan; closing the result closes it.
         corruption: What is done to it; None for nothing.
         seed: Decides the noise.
+        channels: That the model reads: an alpha channel is not to be damaged, nor grey
+            that is stored as three equal channels in three ways.
     """
 
-    def __init__(self, scan: Scan, corruption: Corruption | None, *, seed: int) -> None:
+    def __init__(
+        self, scan: Scan, corruption: Corruption | None, *, seed: int, channels: int
+    ) -> None:
         super().__init__(
             scan.path,
             extent=scan.extent,
-            channels=scan.channels,
+            channels=channels,
             dtype=scan.dtype,
             planes=scan.planes,
             spacing_mm=scan.spacing_mm,
@@ -91,11 +96,14 @@ class CorruptedScan(Scan):
 
     def _read(self, region: Region, *, plane: int, level: int) -> NDArray[Any]:
         if self._corruption is None:
-            return self._scan.read(region, plane=plane)
+            return self._matched(self._scan.read(region, plane=plane))
         if self._plane is None or self._plane[0] != plane:
-            stored = self._scan.read_all(plane=plane)
+            stored = self._matched(self._scan.read_all(plane=plane))
             self._plane = plane, self._corruption(stored, seed=self._seed + plane)
         return self._plane[1][region.slices]
+
+    def _matched(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        return match_channels(pixels, self.channels, source=self.path)
 
 
 def _disk(radius: float) -> NDArray[np.float64]:

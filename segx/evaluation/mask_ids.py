@@ -85,13 +85,16 @@ def explain_ids(
     sides = [sorted(set(truth) - {ignore_index}), sorted(set(predicted))]
     names = classes or _guessed(sides)
     kind: MaskKind = "binary" if len(names) == 2 else "multiclass"
-    labels = Labels(kind, tuple(names.values()), ignore_index)
+    ignored = ignore_index
+    if ignored is not None and ignored < len(names):
+        ignored = _WHITE  # the index of a class, whatever id it is stored by
+    labels = Labels(kind, tuple(names.values()), ignored)
     there, here = (
         _ids(values, names, side)
         for side, values in zip(("truth", "prediction"), sides, strict=True)
     )
-    if ignore_index is not None:
-        there = {**there, ignore_index: ignore_index}
+    if ignore_index is not None and ignored is not None:
+        there = {**there, ignore_index: ignored}
     return MaskValues(labels, there), MaskValues(labels, here)
 
 

@@ -79,9 +79,10 @@ def _tile(case: Case, spec: ModelSpec, rng: np.random.Generator) -> NDArray[np.f
             neighbours=spec.neighbours,
             channels=spec.in_channels // (2 * spec.neighbours + 1),
         )
+        intensity = spec.intensity.fitted_to(scan, neighbours=spec.neighbours)
     if spec.resize:
         pixels = resize_image(pixels, Extent(*spec.resize))
-    normalised = spec.intensity(pixels, source=case.image)
+    normalised = intensity(pixels, source=case.image)
     return np.ascontiguousarray(np.moveaxis(normalised, 2, 0))
 
 

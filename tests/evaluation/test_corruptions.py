@@ -50,14 +50,28 @@ def test_each_does_what_it_is_called() -> None:
 @EACH
 def test_a_scan_is_damaged_alike_however_it_is_cut(corruption: Corruption) -> None:
     image = _image("uint8")
-    with CorruptedScan(ArrayScan(image), corruption, seed=3) as scan:
+    with CorruptedScan(ArrayScan(image), corruption, seed=3, channels=3) as scan:
         whole = scan.read_all()
         part = scan.read(Region(7, 5, 20, 11))
     assert np.array_equal(whole, corruption(image, seed=3))
     assert np.array_equal(part, whole[7:27, 5:16])
 
 
+@EACH
+def test_neither_opaque_alpha_nor_grey_in_three_channels_is_torn_apart(
+    corruption: Corruption,
+) -> None:
+    grey = np.repeat(_image("uint8")[..., :1], 3, axis=2)
+    opaque = np.full((*grey.shape[:2], 1), 255, np.uint8)
+    for image, channels in ((np.dstack([grey, opaque]), 3), (grey, 1)):
+        scan = ArrayScan(image, path=Path("a"))
+        with CorruptedScan(scan, corruption, seed=3, channels=channels) as damaged:
+            expected = corruption(grey[..., :channels], seed=3)
+            assert np.array_equal(damaged.read_all(), expected)
+
+
 def test_without_damage_a_scan_is_as_it_is() -> None:
     image = _image("uint8")
-    with CorruptedScan(ArrayScan(image, path=Path("a")), None, seed=3) as scan:
+    scan = ArrayScan(image, path=Path("a"))
+    with CorruptedScan(scan, None, seed=3, channels=image.shape[2]) as scan:
         assert np.array_equal(scan.read_all(), image)

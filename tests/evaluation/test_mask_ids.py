@@ -84,3 +84,15 @@ def test_values_that_are_no_ids_are_refused_with_the_file() -> None:
     for value in (-1, 70_000):
         with pytest.raises(DataError, match=r"a\.nii .* 65535"):
             values_of(np.array([0, value]), source=Path("a.nii"))
+
+
+@pytest.mark.parametrize("ignored", [1, 2, 9])
+def test_what_is_ignored_takes_no_class_with_it(ignored: int) -> None:
+    classes = {0: "background", 3: "kidney", 5: "cyst"}
+    real, named = explain_ids(
+        {0, 3, 5, ignored}, {0, 3, 5}, classes=classes, ignore_index=ignored
+    )
+    assert real.labels == named.labels
+    assert {stored: real.ids[stored] for stored in classes} == {0: 0, 3: 1, 5: 2}
+    assert real.ids[ignored] == real.labels.ignore_index
+    assert real.labels.ignore_index not in {0, 1, 2}

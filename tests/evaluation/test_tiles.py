@@ -1,5 +1,6 @@
 """Tiles are what prediction would feed the network, the same ones each time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,20 @@ def test_tiles_are_normalised_parts_of_the_images(tmp_path: Path) -> None:
     assert np.array_equal(small, whole)
     again = sample_tiles(found, described, count=5)
     assert all(np.array_equal(a, b) for a, b in zip(tiles, again, strict=True))
+
+
+def test_tiles_of_scans_with_scales_of_their_own_are_scaled_by_them(
+    tmp_path: Path,
+) -> None:
+    described = spec(tile=64)
+    own = replace(described.intensity, of_each_scan="percentile")
+    tiles = sample_tiles(
+        cases(tmp_path, [(20, 30)]),
+        described.model_copy(update={"intensity": own}),
+        count=1,
+    )
+    assert tiles[0].shape == (3, 20, 30)
+    assert np.isfinite(tiles[0]).all()
 
 
 def test_images_that_are_resized_are_taken_whole(tmp_path: Path) -> None:
