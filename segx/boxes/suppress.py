@@ -69,9 +69,9 @@ def merge_tiles(
     bounds = _bounds([tile for tile, _ in tiles])
     own = bounds[owner]
     clear, best = _clearances(found.boxes, own, scan), _best(found.boxes, bounds, scan)
-    cut: NDArray[np.bool_] = (clear <= _CUT_PX).any(axis=1)
-    is_seen_better = cut | (best > clear + _CLEAR_PX).any(axis=1)
-    is_seen_whole = (best >= _CLEAR_PX).all(axis=1)
+    cut = np.any(clear <= _CUT_PX, axis=1)
+    is_seen_better = cut | np.any(best > clear + _CLEAR_PX, axis=1)
+    is_seen_whole = np.all(best >= _CLEAR_PX, axis=1)
     kept = np.flatnonzero(np.logical_not(is_seen_better & is_seen_whole))
     # In an order of the values alone, so that what ties is always settled alike.
     keys = (found.classes, -found.scores, *found.boxes.T, *own.T)
