@@ -84,7 +84,8 @@ class MetricsCsv(Logger):
         place = self._columns.index("step")
         header, *rows = self._rows()
         kept = [row for row in rows if int(row[place]) < step]
-        write_text(self.path, _as_csv([header, *kept]))
+        with self._writing():
+            write_text(self.path, _as_csv([header, *kept]))
 
     def _rows(self) -> list[list[Any]]:
         """All rows but one that a full disk or a kill cut off."""
