@@ -105,7 +105,9 @@ def _encoder(arguments: argparse.Namespace) -> "XceptionEncoder":
         return XceptionEncoder(
             name,
             3 if arguments.in_channels is None else arguments.in_channels,
-            output_stride=arguments.output_stride or 32,
+            output_stride=(
+                32 if arguments.output_stride is None else arguments.output_stride
+            ),
         )
     if not Path(name).exists():
         raise ConfigError(

@@ -202,6 +202,21 @@ class DataConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _possible_numbers(self) -> Self:
+        for name in ("crop", "resize"):
+            size = getattr(self, name)
+            if isinstance(size, tuple) and min(size) < 1:
+                raise ValueError(
+                    f"{name} {list(size)}: rows and columns are 1 or more; null leaves "
+                    "images as they are"
+                )
+        for name, least in (("channels", 1), ("workers", 0)):
+            number = getattr(self, name)
+            if isinstance(number, int) and number < least:
+                raise ValueError(f"{name} {number}: {least} or more, or auto")
+        return self
+
+    @model_validator(mode="after")
     def _fold_of_folds(self) -> Self:
         if self.fold is not None and self.fold >= (self.folds or 0):
             raise ValueError(

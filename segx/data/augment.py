@@ -173,6 +173,10 @@ class Augment:
         return np.clip(varied["image"], 0, 1), varied.get("mask")
 
 
+_BEYOND = 0.5
+"""How far a transform may leave 0 … 1, as noise does; what is beyond is clipped."""
+
+
 def _none(_channels: int) -> Transforms:
     return []
 
@@ -354,6 +358,13 @@ def _try(
         raise ConfigError(
             f"{key} makes an image of shape {varied['image'].shape} from one of "
             f"{noise.shape}. Take a transform that keeps the size."
+        )
+    low, high = float(varied["image"].min()), float(varied["image"].max())
+    if varied["image"].dtype != noise.dtype or low < -_BEYOND or high > 1 + _BEYOND:
+        raise ConfigError(
+            f"{key} makes {varied['image'].dtype} from {low:.3g} to {high:.3g} of an "
+            "image from 0 to 1, which it must stay: segx scales images itself, for "
+            "training and prediction alike. Leave the transform out."
         )
 
 

@@ -358,7 +358,15 @@ def _number(
     the alphabet. `classes` sets another order, or names the numbers 0 … K-1.
     """
     numbers = all(word.isascii() and word.isdigit() for word in words)
-    ordered = sorted(words, key=int) if numbers else sorted(words)
+    ordered = sorted(words, key=lambda word: (int(word) if numbers else 0, word))
+    if numbers and len(set(map(int, words))) < len(words):
+        found.add(
+            Code.CLASS_NAMES,
+            manifest,
+            f"has the labels {', '.join(ordered)}, of which some are the same number",
+            expected="each class written in one way",
+            fix="Write 1 or 01 everywhere.",
+        )
     if classes is None or words <= set(classes):
         return {word: index for index, word in enumerate(classes or ordered)}
     ids = [str(index) for index in range(len(classes))]

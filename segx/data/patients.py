@@ -58,4 +58,5 @@ def _patient(expression: re.Pattern[str], case: Case) -> str | None:
     match = expression.search(case.image.name)
     if match is None:
         return None
-    return match.group("patient" if "patient" in expression.groupindex else 1)
+    found = match.group("patient" if "patient" in expression.groupindex else 1)
+    return found.strip() if found else None

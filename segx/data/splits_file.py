@@ -196,7 +196,7 @@ def _write(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
 
 def _read(path: Path) -> dict[str, tuple[str, ...]]:
     """The rows by case."""
-    table = read_table(path, column="case")
+    table = read_table(path, column="case", exact=True)
     missing = [name for name in _COLUMNS if name not in (*table.header, *_NEW)]
     if missing or table.findings:
         reason = (

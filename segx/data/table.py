@@ -32,7 +32,7 @@ class Table:
     findings: tuple[Finding, ...]
 
 
-def read_table(path: Path, *, column: str) -> Table:
+def read_table(path: Path, *, column: str, exact: bool = False) -> Table:
     """Read a CSV file in UTF-8.
 
     The separator is the comma, semicolon or tabulator that makes `column` a column of
@@ -41,6 +41,7 @@ def read_table(path: Path, *, column: str) -> Table:
     Args:
         path: The file.
         column: A column that must be there.
+        exact: Leave spaces around a text: we wrote the file, and they are of a name.
 
     Raises:
         DataError: If the file is no CSV text, or its header lacks `column` or holds a
@@ -52,7 +53,8 @@ def read_table(path: Path, *, column: str) -> Table:
         raise DataError(f"{path} can't be read as CSV in UTF-8: {error}.") from error
     first = lines[0] if lines else ""
     for separator in ",;\t":
-        header = tuple(name.strip() for name in first.replace('"', "").split(separator))
+        names = next(csv.reader([first], delimiter=separator), [])
+        header = tuple(name.strip() for name in names)
         if column in header:
             break
     else:
@@ -60,7 +62,8 @@ def read_table(path: Path, *, column: str) -> Table:
             f"{path} has no column {column!r}; its first line is {first[:200]!r}. "
             "Set data.columns.image to the column that names the images."
         )
-    if len(set(header)) != len(header):
+    named = [name for name in header if name]  # a spreadsheet may add empty ones
+    if len(set(named)) != len(named):
         raise DataError(f"{path} has a column twice: {', '.join(header)}.")
     rows, findings = [], []
     try:
@@ -68,7 +71,7 @@ def read_table(path: Path, *, column: str) -> Table:
         for cells in reader:
             line = reader.line_num + 1
             if len(cells) == len(header):
-                texts = (cell.strip() for cell in cells)
+                texts = (cell if exact else cell.strip() for cell in cells)
                 rows.append(Row(line, dict(zip(header, texts, strict=True))))
             elif any(cells):
                 findings.append(

@@ -132,6 +132,8 @@ def test_an_augment_can_be_sent_to_another_process() -> None:
         ("none", [{"name": "GaussNoise", "std": 1}], "std"),
         ("none", [{"name": "GaussNoise", "p": "often"}], r"GaussNoise\.p"),
         ("none", [{"name": "RandomCrop", "height": 8, "width": 8}], "keeps the size"),
+        ("none", ["Normalize"], "from 0 to 1, which it must stay"),
+        ("none", ["FromFloat"], "makes uint8"),
         ("none", ["os.system"], "is not imported"),
         ("none", ["Compose"], "unknown name"),
     ],

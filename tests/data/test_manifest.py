@@ -202,6 +202,16 @@ def test_number_labels_are_ordered_as_numbers(tmp_path: Path) -> None:
     assert {case.id: case.label for case in layout.cases} == {"2": 0, "9": 1, "10": 2}
 
 
+def test_numbers_that_are_written_in_two_ways_are_listed(tmp_path: Path) -> None:
+    for stem in ("a", "b", "c"):
+        save(tmp_path / f"{stem}.png", picture())
+    lines = ["image,label", "a.png,1", "b.png,01", "c.png,2"]
+    layout = read(tmp_path, lines, task="classification")
+    assert layout.class_names == ("01", "1", "2")
+    with pytest.raises(DefectsError, match="some are the same number"):
+        layout.refuse_defects()
+
+
 def test_classes_order_labels_or_name_their_numbers(tmp_path: Path) -> None:
     for stem in ("a", "b"):
         save(tmp_path / f"{stem}.png", picture())

@@ -24,6 +24,11 @@ def test_a_group_is_the_patient(pattern: str) -> None:
     assert [case.patient for case in found.cases] == expected
 
 
+def test_spaces_are_no_part_of_a_patient() -> None:
+    found = with_patients(layout("p1 - 01", "p1 - 02"), "^(.+?)-")
+    assert {case.patient for case in found.cases} == {"p1"}
+
+
 def test_names_that_do_not_match_are_listed() -> None:
     with pytest.raises(DataError, match=r"2 of 3 file names: b\.png, c\.png\."):
         with_patients(layout("p1_01", "b", "c"), r"^(p\d+)_")
@@ -44,6 +49,14 @@ def test_patients_that_are_known_are_not_read_again() -> None:
 def test_patterns_that_can_not_work_are_refused(pattern: str, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         DataConfig(patient_pattern=pattern)
+
+
+@pytest.mark.parametrize(
+    "keys", [{"crop": 0}, {"resize": [64, 0]}, {"workers": -1}, {"channels": 0}]
+)
+def test_numbers_that_can_not_be_are_refused(keys: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="or more"):
+        DataConfig.model_validate(keys)
 
 
 @pytest.mark.parametrize("keys", [{"fold": 0}, {"fold": 3, "folds": 3}, {"folds": 1}])

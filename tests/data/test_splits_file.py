@@ -55,6 +55,13 @@ def test_the_same_cases_pass(written: Path) -> None:
         check_splits(written, found, root=Path("elsewhere"))
 
 
+def test_names_with_spaces_come_back(tmp_path: Path) -> None:
+    case = replace(three().train[0], id="scan ", image=ROOT / "scan .png")
+    splits = replace(three(), train=(case,), digests={})
+    write_splits(tmp_path / "splits.csv", splits, root=ROOT)
+    check_splits(tmp_path / "splits.csv", splits, root=ROOT)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

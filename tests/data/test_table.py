@@ -34,6 +34,15 @@ def test_quotes_keep_a_separator(tmp_path: Path) -> None:
     assert read(tmp_path, 'image\n"a, b"\n').rows[0].get("image") == "a, b"
 
 
+def test_a_header_may_have_quotes_and_a_spreadsheets_empty_columns(
+    tmp_path: Path,
+) -> None:
+    table = read(tmp_path, 'image,"size, mm",,\na,"3, 4",,\n')
+    assert table.header == ("image", "size, mm", "", "")
+    assert table.rows[0].get("size, mm") == "3, 4"
+    assert table.findings == ()
+
+
 def test_lines_of_another_length_are_named(tmp_path: Path) -> None:
     table = read(tmp_path, "image,mask\na,b\na\na,b,c\n")
     assert [item.found for item in table.findings] == [
