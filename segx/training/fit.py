@@ -82,8 +82,7 @@ def fit(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     data = SegxDataModule.from_config(config, recorded=run.recorded if resume else None)
     task = _build_task(config, data)
-    labels = task.spec.labels
-    check_monitor(config, classes=labels.foreground if labels else ())
+    check_monitor(config, labels=task.spec.labels)
     if resume:
         data.check_splits(run.splits)
     transfer = None if resume else _transfer(config, task)

@@ -1,6 +1,5 @@
 """What tells the best validation: the metrics that there are, and how long to wait."""
 
-from collections.abc import Collection
 from typing import Any
 
 import pytorch_lightning as pl
@@ -9,6 +8,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from segx.config import FitConfig
 from segx.config.names import did_you_mean
 from segx.errors import ConfigError
+from segx.labels import Labels
 
 __all__ = ["Patience", "check_monitor"]
 
@@ -65,12 +65,12 @@ class Patience(EarlyStopping):
             trainer.should_stop = True
 
 
-def check_monitor(config: FitConfig, *, classes: Collection[str] | None = None) -> None:
+def check_monitor(config: FitConfig, *, labels: Labels | None = None) -> None:
     """Refuse a metric that no validation tells, or of which less is better.
 
     Args:
         config: Its ``training.monitor`` is held against what its task tells.
-        classes: Names of the classes, once they are known.
+        labels: What masks or boxes mean, once it is known.
 
     Raises:
         ConfigError: With the names that there are.
@@ -79,14 +79,11 @@ def check_monitor(config: FitConfig, *, classes: Collection[str] | None = None) 
     if monitor in known:
         return
     metric, _, name = monitor.rpartition("/")
-    if metric in _BY_CLASS & set(known) and (classes is None or name in classes):
+    by_class = _BY_CLASS & set(known)
+    if metric in by_class and (labels is None or name in labels.foreground):
         return
-    of_class = [
-        f"{item}/{name}"
-        for item in known
-        if item in _BY_CLASS
-        for name in classes or ()
-    ]
+    names = labels.foreground if labels else ()
+    of_class = [f"{item}/{name}" for item in by_class for name in names]
     raise ConfigError(
         f"training.monitor: {config.task} has no metric {monitor!r} of which more is "
         f"better. {did_you_mean(monitor, [*known, *of_class])}"

@@ -8,7 +8,10 @@ from pytorch_lightning.callbacks import EarlyStopping
 
 from segx.config import FitConfig
 from segx.errors import ConfigError
+from segx.labels import Labels
 from segx.training.monitor import Patience, check_monitor
+
+CELLS = Labels("binary", ("background", "cell"))
 
 
 def config(task: str, monitor: str) -> FitConfig:
@@ -29,7 +32,7 @@ def config(task: str, monitor: str) -> FitConfig:
 )
 def test_what_a_validation_tells_is_taken(task: str, monitor: str) -> None:
     check_monitor(config(task, monitor))
-    check_monitor(config(task, monitor), classes=["cell"])
+    check_monitor(config(task, monitor), labels=CELLS)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_what_it_does_not_tell_is_refused(task: str, monitor: str, told: str) ->
 
 def test_a_class_that_there_is_not_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"Did you mean val/dice/cell"):
-        check_monitor(config("segmentation", "val/dice/cel"), classes=["cell"])
+        check_monitor(config("segmentation", "val/dice/cel"), labels=CELLS)
 
 
 def test_patience_is_that_of_the_config_and_the_waiting_that_of_the_run() -> None:
