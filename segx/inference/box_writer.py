@@ -166,6 +166,9 @@ class _Work:
 
     def _write(self, scan: Scan, found: Detections, plan: OutputPlan) -> None:
         predictor, wanted = self._predictor, self._wanted
+        if not len(found):
+            told = "%s: no object with a score of %g or more"
+            logger.warning(told, scan.path, predictor.score_threshold)
         labels, scale = predictor.labels, predictor.spec.intensity.fitted_to(scan)
         write_coco(plan.boxes, scan, found, labels)
         if wanted.polygons:

@@ -299,7 +299,7 @@ class BudgetPlanner(pl.Callback):
         if plan.steps < FEWEST_WARM_UPS * self.warmup_steps:
             logger.warning(
                 "%d steps are hardly a training: the first %d only warm up. Give it "
-                "more time, or a smaller network, as in segx configs demo.",
+                "more time, or take a smaller network.",
                 plan.steps,
                 self.warmup_steps,
             )
