@@ -2,10 +2,22 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Extent", "Region", "Space", "Tile", "Vector"]
+__all__ = [
+    "PLACE_ROUNDING_MM",
+    "TURN_ROUNDING",
+    "Extent",
+    "Region",
+    "Space",
+    "Tile",
+    "Vector",
+]
 
 Vector = tuple[float, float, float]
 """Left, posterior, superior: the axes that DICOM gives a patient."""
+
+PLACE_ROUNDING_MM, TURN_ROUNDING = 1e-2, 1e-3
+"""How far an origin and a direction may differ in two headers of one place: NIfTI keeps
+32 bits, others a few decimals."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,11 @@ class ModelSpec(BaseModel):
         return Labels(self.class_kind, self.class_names)
 
     @property
+    def plane_channels(self) -> int:
+        """Channels of one plane, its neighbours not counted."""
+        return self.in_channels // (2 * self.neighbours + 1)
+
+    @property
     def cleaning(self) -> Cleaning:
         """What is mended in whole masks before they are written."""
         return Cleaning(**self.inference.cleaning.model_dump())

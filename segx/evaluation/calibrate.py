@@ -245,9 +245,7 @@ def _classifier(predictor: Predictor, cases: Sequence[Case]) -> Calibrated:
 def _opened(
     predictor: Predictor, case: Case, corruption: Corruption | None, seed: int
 ) -> Scan:
-    spec = predictor.spec
-    channels = spec.in_channels // (2 * spec.neighbours + 1)
-    scan = predictor.open(*case.images)
+    scan, channels = predictor.open(*case.images), predictor.spec.plane_channels
     return CorruptedScan(scan, corruption, seed=seed, channels=channels)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from segx.errors import DataError
 from segx.evaluation.masks import spacing_of
-from segx.geometry import Space
+from segx.geometry import PLACE_ROUNDING_MM, TURN_ROUNDING, Space
 from segx.scans.files import open_scan, scan_files
 from segx.scans.scan import Scan
 from segx.scans.suffix import split_suffix
@@ -23,8 +23,7 @@ _logger = logging.getLogger(__name__)
 
 _LISTED = 10
 _BESIDE = ("_overlay.png", "_uncertainty.tif", "_probabilities.tif")
-# Headers round: NIfTI keeps 32 bits, others a few decimals.
-_SPACING_ROUNDING, _PLACE_ROUNDING_MM, _TURN_ROUNDING = 1e-3, 1e-2, 1e-3
+_SPACING_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +139,8 @@ def _place(space: Space) -> tuple[tuple[str, Sequence[float], float], ...]:
     """Where a volume lies, and how far its header may be rounded."""
     return (
         ("spacing in mm", space.spacing_mm, 0.0),
-        ("directions", [*itertools.chain(*space.directions)], _TURN_ROUNDING),
-        ("origin in mm", space.origin_mm, _PLACE_ROUNDING_MM),
+        ("directions", [*itertools.chain(*space.directions)], TURN_ROUNDING),
+        ("origin in mm", space.origin_mm, PLACE_ROUNDING_MM),
     )
 
 

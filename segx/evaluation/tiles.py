@@ -77,7 +77,7 @@ def _tile(case: Case, spec: ModelSpec, rng: np.random.Generator) -> NDArray[np.f
             region,
             plane=int(rng.integers(scan.planes)),
             neighbours=spec.neighbours,
-            channels=spec.in_channels // (2 * spec.neighbours + 1),
+            channels=spec.plane_channels,
         )
         intensity = spec.intensity.fitted_to(scan, neighbours=spec.neighbours)
     if spec.resize:

@@ -297,7 +297,7 @@ class Predictor:
             region,
             plane=plane,
             neighbours=neighbours,
-            channels=self.spec.in_channels // (2 * neighbours + 1),
+            channels=self.spec.plane_channels,
         )
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segx.errors import ScanError
-from segx.geometry import Region
+from segx.geometry import PLACE_ROUNDING_MM, TURN_ROUNDING, Region
 from segx.scans.channels import match_channels
 from segx.scans.closing import Closing
 from segx.scans.damage import reading
@@ -32,9 +32,6 @@ _POLYGONS = (".geojson", ".json")
 _Rings = list[NDArray[np.float64]]
 
 _BLOCK_ROWS = 512  # that are looked at together
-
-# Headers round: NIfTI keeps 32 bits, others a few decimals.
-_PLACE_ROUNDING_MM, _TURN_ROUNDING = 1e-2, 1e-3
 
 
 class Interest(Closing, ABC):
@@ -263,8 +260,8 @@ def _check_place(mask: Scan, like: Scan) -> None:
     ):
         return
     for name, there, here, rounding in (
-        ("directions", own.directions, scan.directions, _TURN_ROUNDING),
-        ("origin in mm", own.origin_mm, scan.origin_mm, _PLACE_ROUNDING_MM),
+        ("directions", own.directions, scan.directions, TURN_ROUNDING),
+        ("origin in mm", own.origin_mm, scan.origin_mm, PLACE_ROUNDING_MM),
     ):
         if not np.allclose(there, here, atol=rounding):
             raise ScanError(
