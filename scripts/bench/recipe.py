@@ -32,6 +32,7 @@ from segx.evaluation.summary import summarise
 __all__ = ["VARIANTS", "Line", "main"]
 
 STOCK = "stock"
+VALIDATION_CASES = 16
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     STOCK: (),
@@ -43,6 +44,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "decay-0.1": ("training.optimizer.weight_decay=0.1",),
     "ema-0.95": ("training.ema_decay=0.95",),
     "unclipped": ("trainer.gradient_clip_val=null",),
+    "float32": ("trainer.precision=32-true",),
     # decoder
     "deep-supervision": ("model.decoder.deep_supervision=true",),
     "standard-3x3": ("model.decoder.separable=false",),
@@ -59,6 +61,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "augment-none": ("data.augment.preset=none",),
     "augment-standard": ("data.augment.preset=standard",),
     "augment-microscopy": ("data.augment.preset=microscopy",),
+    "augment-radiograph": ("data.augment.preset=radiograph",),
     # loss
     "loss-ce": ("model.loss.name=CE",),
     "loss-dice": ("model.loss.name=Dice",),
@@ -146,6 +149,7 @@ def _measure(root: Path, run: Path, settings: dict[str, Any]) -> dict[str, Json]
         f"trainer.max_steps={steps}",
         "trainer.check_val_every_n_epoch=null",
         f"trainer.val_check_interval={max(1, steps // 3)}",
+        f"data.validation_cases={VALIDATION_CASES}",
     )
     command += as_flags((*length, *changes))
     peers.fit(command, run)
@@ -174,6 +178,9 @@ def _table(lines: Sequence[Line]) -> Table:
     for variant in dict.fromkeys(line.variant for line in lines):
         cells, gains, ratios = [], [], []
         for name in names:
+            if not found[variant, name]:
+                cells.append("")
+                continue
             dice = _mean_dice(found[variant, name])
             if variant == STOCK or not found[STOCK, name]:
                 cells.append(f"{dice:.3f}")
