@@ -14,7 +14,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -169,29 +169,22 @@ def _dice(results: Path) -> float:
 def _table(lines: Sequence[Line]) -> Table:
     """One row a variant, one column a set: the mean over seeds, less the stock's."""
     names = sorted({line.data for line in lines})
-    found: dict[tuple[str, str], list[Line]] = defaultdict(list)
-    for line in lines:
-        found[line.variant, line.data].append(line)
+    stock = {(line.data, line.seed): line for line in lines if line.variant == STOCK}
     table = Table(title="Test Dice, and by how much a variant differs from the stock")
     for column in ("variant", *names, "mean", "time of a step"):
         table.add_column(column)
     for variant in dict.fromkeys(line.variant for line in lines):
-        cells, gains, ratios = [], [], []
-        for name in names:
-            if not found[variant, name]:
-                cells.append("")
-                continue
-            dice = _mean_dice(found[variant, name])
-            if variant == STOCK or not found[STOCK, name]:
-                cells.append(f"{dice:.3f}")
-                continue
-            gain = dice - _mean_dice(found[STOCK, name])
-            ratios.append(_step(found[variant, name]) / _step(found[STOCK, name]))
-            gains.append(gain)
-            cells.append(f"{gain:+.3f}")
-        mean = f"{statistics.fmean(gains):+.3f}" if gains else ""
-        ratio = f"{statistics.median(ratios):.2f}x" if ratios else ""
-        table.add_row(variant, *cells, mean, ratio)
+        found = [line for line in lines if line.variant == variant]
+        if variant == STOCK or not stock:
+            cells = [_mean(found, name) for name in names]
+            table.add_row(variant, *cells, _mean(found))
+            continue
+        pairs = [(line, stock[line.data, line.seed]) for line in found]
+        gains = [replace(line, dice=line.dice - old.dice) for line, old in pairs]
+        cells = [_mean(gains, name, sign="+") for name in names]
+        ratio = statistics.median(line.step_s / old.step_s for line, old in pairs)
+        mean = f"{_mean(gains, sign='+')} ± {_standard_error(gains):.3f}"
+        table.add_row(variant, *cells, mean, f"{ratio:.2f}x")
     return table
 
 
@@ -208,12 +201,15 @@ def _flips_table(lines: Sequence[Line]) -> Table:
     return table
 
 
-def _mean_dice(lines: Sequence[Line]) -> float:
-    return statistics.fmean(line.dice for line in lines)
+def _mean(lines: Sequence[Line], data: str | None = None, *, sign: str = "") -> str:
+    """Mean Dice of the lines of one data set, or of all; empty where there are none."""
+    dice = [line.dice for line in lines if data in {None, line.data}]
+    return f"{statistics.fmean(dice):{sign}.3f}" if dice else ""
 
 
-def _step(lines: Sequence[Line]) -> float:
-    return statistics.median(line.step_s for line in lines)
+def _standard_error(lines: Sequence[Line]) -> float:
+    dice = [line.dice for line in lines]
+    return statistics.stdev(dice) / len(dice) ** 0.5 if len(dice) > 1 else float("nan")
 
 
 def _parser() -> argparse.ArgumentParser:
