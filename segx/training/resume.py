@@ -236,6 +236,9 @@ class LastCheckpoint(Checkpoint):
     def _leave(self, trainer: pl.Trainer, position: Position) -> None:
         if is_finite(trainer.lightning_module):
             self._keep(trainer, position)
+        if trainer.training:
+            # Lightning logs a step after its callbacks, and would not come to it.
+            trainer._logger_connector.update_train_step_metrics()  # noqa: SLF001
         logger.info(
             "Stopped after step %d. Go on: segx fit %s --ckpt_path last",
             trainer.global_step,

@@ -29,7 +29,16 @@ def same_as(whole: Path, run: Path) -> bool:
     assert found == []
     for name in ("best", "previous"):
         assert (run / "checkpoints" / f"{name}.ckpt").is_file()
+    assert logged(run, "train/loss") == logged(whole, "train/loss")
+    assert logged(run, "val/dice") == logged(whole, "val/dice")
     return True
+
+
+def logged(run: Path, column: str) -> list[tuple[str, str]]:
+    """The steps that metrics.csv has a column for, and its values."""
+    with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [(row["step"], row[column]) for row in rows if row[column]]
 
 
 # Steps 5 and 6: within the second epoch, and its last, where a validation is due.
@@ -83,8 +92,7 @@ def test_the_last_state_knows_the_best_score(data: Path, tmp_path: Path) -> None
     run = runs.train(data, tmp_path, "--trainer.max_epochs", "1")
     states = runs.last(run)["callbacks"]
     (best,) = (states[key] for key in states if key.startswith("ModelCheckpoint"))
-    with (run / "metrics.csv").open() as file:
-        (dice,) = (row["val/dice"] for row in csv.DictReader(file) if row["val/dice"])
+    ((_, dice),) = logged(run, "val/dice")
     assert float(best["best_model_score"]) == pytest.approx(float(dice))
 
 
