@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from segx.config import DataConfig
-from segx.data.case import Case, Layout, SplitName, classes_of
+from segx.data.case import Case, Layout, SplitName, classes_of, has_mask
 from segx.data.defects import Code, DefectsError, Finding, plural
 from segx.data.digests import identical_cases
 from segx.data.stratified import Group, Traits, draw_share, part_groups
@@ -190,8 +190,14 @@ def _given(
     return chosen["train"], chosen["val"], chosen["test"]
 
 
-def _with_labels(cases: Iterable[Case], traits: Traits) -> Traits:
-    """The classes of each case's mask, and those of the whole image."""
+def _with_labels(cases: Sequence[Case], traits: Traits) -> Traits:
+    """The classes of each case's mask, and those of the whole image.
+
+    Where no two cases with masks share a label, labels are names, and no mix is kept.
+    """
+    labels = [case.label for case in cases if case.label is not None]
+    if all(map(has_mask, cases)) and len(set(labels)) == len(labels):
+        return traits
     none: frozenset[Hashable] = frozenset()
     return {
         case.id: traits.get(case.id, none)

@@ -83,6 +83,15 @@ def test_small_shares_are_kept_too(share: float, count: int) -> None:
     assert len(drawn(cases(120), validation_split=share).val) == count
 
 
+def test_labels_that_no_two_masks_share_are_names() -> None:
+    items = tuple(
+        Case(f"{number}", Path(f"{number}.png"), (Path(f"m{number}.png"),), number)
+        for number in range(10)
+    )
+    found = drawn(items, validation_split=0.2)
+    assert (len(found.train), len(found.val)) == (8, 2)
+
+
 def test_labels_are_drawn_in_proportion() -> None:
     items = tuple(
         Case(f"{number:03d}", Path(f"{number}.png"), label=int(number < 20))
