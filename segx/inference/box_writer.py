@@ -123,6 +123,8 @@ class _Work:
         if done is not None:
             self._journal.tidy(source)
             return files
+        with writing(plan.boxes):
+            self._journal.set_aside(source, key, plan.boxes)
         with ExitStack() as opened:
             scan = opened.enter_context(self._predictor.open(source))
             found = self._find(scan, self._journal.spool(source, key, "boxes"))

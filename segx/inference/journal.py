@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from segx.atomic import sha256, sweep, write_text
 from segx.scans.files import files_of
 
 __all__ = ["Entry", "Journal"]
+
+logger = logging.getLogger(__name__)
 
 _FOLDER = ".segx"
 _FORMAT = 3  # rises when the outputs hold more or other things
@@ -93,25 +96,25 @@ class Journal:
         is_whole = all(self._is_ours(*output) for output in entry.outputs.items())
         return entry if is_whole else None
 
-    def set_aside(self, scan: Path, key: str, output: Path) -> Path | None:
+    def set_aside(self, scan: Path, key: str, output: Path) -> None:
         """Give an output that is not as we wrote it another name, for it is not ours.
 
-        Returns:
-            The new name; None if there is no such output, or an earlier call that was
-            stopped may have written it.
+        One that an earlier call, which was stopped, may have written is ours.
         """
         spools = f"{_escaped(scan.name)}.{key[:16]}.*.spool"
         if not output.exists() or any(self._folder.glob(spools)):
-            return None
+            return
         entry = self._entry(scan)
         known = entry.outputs if entry else {}
         names = [file.relative_to(self._out).as_posix() for file in files_of(output)]
         if all(name in known and self._is_ours(name, known[name]) for name in names):
-            return None
+            return
         number = 1
         while (aside := output.with_name(f"{output.name}.before{number}")).exists():
             number += 1
-        return output.rename(aside)
+        output.rename(aside)
+        told = "%s is not as it was predicted: it is kept as %s"
+        logger.warning(told, output, aside.name)
 
     def is_of_others(self, scan: Path) -> bool:
         """Whether a scan's outputs are of another model, or of other settings."""

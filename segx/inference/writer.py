@@ -1,6 +1,7 @@
 """Scans become files: predicted once, resumed where they stopped, written whole."""
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,7 +32,7 @@ from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
 from segx.scans.damage import reading, writing
-from segx.scans.files import scan_files
+from segx.scans.files import files_of, scan_files
 from segx.scans.scan import Scan
 
 __all__ = ["OnRows", "predict_file", "predict_files"]
@@ -164,10 +165,7 @@ class _Work:
                 files = result_files(plan, wanted, predictor, is_new=False)
                 return lambda: Outcome(source, files, None)
             with writing(plan.mask):
-                aside = self._journal.set_aside(source, key, plan.mask)
-            if aside is not None:
-                told = "%s is not as it was predicted: it is kept as %s"
-                logger.warning(told, plan.mask, aside.name)
+                self._journal.set_aside(source, key, plan.mask)
             with self._opened(source, key) as (scan, spools):
                 self._settle(scan)
                 self._predict(scan, spools)
@@ -285,13 +283,9 @@ def _digests(interest: Path | None) -> dict[str, str]:
     if interest is None:
         return {}
     with reading(interest):
-        files = sorted(interest.rglob("*")) if interest.is_dir() else [interest]
         root = interest if interest.is_dir() else interest.parent
-        return {
-            file.relative_to(root).as_posix(): sha256(file)
-            for file in files
-            if not file.is_dir()
-        }
+        files = files_of(interest)
+        return {os.path.relpath(file, root): sha256(file) for file in files}
 
 
 def _silent(_source: Path, _done: int, _total: int) -> None:

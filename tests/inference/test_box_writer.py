@@ -95,10 +95,20 @@ def test_what_is_there_is_found_again_only_if_something_changed(
     assert "Boxes of 1 scans" in caplog.text
     assert tiles(threshold=0.1, wanted=Wanted(overlay=False)) > 0
     assert set(_outputs(out)) == {"a.json", "a.coco.json"}
-    (out / "a.coco.json").write_text("damaged")
-    assert tiles(threshold=0.1, wanted=Wanted(overlay=False)) > 0
     _scan(scan, Detections.of([[0, 0, 9, 9]], [1]))
     assert tiles(threshold=0.1, wanted=Wanted(overlay=False)) > 0
+
+
+def test_boxes_that_somebody_corrected_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scan, out = _scan(tmp_path / "a.png"), tmp_path / "out"
+    detect_files(box_predictor(Blobs()), [scan], out)
+    (out / "a.coco.json").write_text("corrected")
+    detect_files(box_predictor(Blobs()), [scan], out)
+    assert (out / "a.coco.json.before1").read_text() == "corrected"
+    assert "it is kept as a.coco.json.before1" in caplog.text
+    assert json.loads((out / "a.coco.json").read_text())["annotations"]
 
 
 def test_a_scan_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
