@@ -42,7 +42,8 @@ def run(argv: list[str]) -> int:
     )
     if not is_first():
         return 0
-    told = "Trained: {}" if has_learnt else "{} is finished already"
+    nothing = "{} is finished already" if arguments.ckpt_path else "{} made no step"
+    told = "Trained: {}" if has_learnt else nothing
     console.print(told.format(folder.path), highlight=False)
     console.print(f"  measure it:  segx test {folder.path}", highlight=False)
     console.print(

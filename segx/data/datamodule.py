@@ -153,6 +153,16 @@ class SegxDataModule(pl.LightningDataModule):
             for index in range(len(store))
         )
 
+    def validation_batches(self, share: float) -> int:
+        """Batches that hold a share of the validation cases: whole ones, at least one.
+
+        Args:
+            share: Of all, in (0, 1].
+        """
+        planes = self.planes_of(self.val_cases)
+        fitting = max(1, int(share * len(planes)))
+        return -(-sum(planes[:fitting]) // self._whole_batch)
+
     def planes_of(self, cases: Sequence[Case]) -> tuple[int, ...]:
         """Number of planes of each case."""
         return tuple(self.survey.planes[case.id] for case in cases)
@@ -234,7 +244,6 @@ class SegxDataModule(pl.LightningDataModule):
         Several processes take turns. The last turn is filled with repeats, so that none
         waits for the others in vain; metrics count a case once.
         """
-        classifies = self._task == "classification"
         cases = WholeCases(
             store,
             intensity=self.intensity,
@@ -247,10 +256,15 @@ class SegxDataModule(pl.LightningDataModule):
         has_gpu = torch.cuda.is_available()
         return batches_of(
             cases,
-            size=self._data.batch_size if classifies else 1,
+            size=self._whole_batch,
             workers=count_workers(self._data.workers) if has_gpu else 0,
             sampler=turns if world > 1 else None,
         )
+
+    @property
+    def _whole_batch(self) -> int:
+        """Whole cases, or planes of them, in a batch."""
+        return self._data.batch_size if self._task == "classification" else 1
 
     def _store(
         self, cases: Sequence[Case], *, budget: int, whole: bool = False

@@ -73,17 +73,15 @@ class CaseClasses(Metric):
         self.truths[case] = truth.float()
 
     def compute(self) -> dict[str, float]:
-        """The scores over the cases that came, by name; nothing if none came.
+        """The scores over the cases that came, by name.
 
-        All are nan if the network gave a case no number.
+        All are nan if none came, or the network gave a case no number.
         """
         kept = self.truths.cpu()
         came = ~kept.reshape(len(kept), -1).isnan().any(dim=1)
-        if not came.any():
-            return {}
         exact = self.logits.cpu()[came].double()
-        if exact.isnan().any():
-            return dict.fromkeys(("accuracy", *ClassificationScores._fields), math.nan)
+        if not came.any() or exact.isnan().any():
+            return self.unknown()
         found = exact.sigmoid() if self._several else exact.softmax(dim=1)
         probabilities, truths = found.numpy(), kept[came].long().numpy()
         if self._several:
@@ -93,6 +91,11 @@ class CaseClasses(Metric):
         scores = classification_scores(truths, probabilities)
         accuracy = defined_mean(right.astype(float))
         return {"accuracy": accuracy, **scores._asdict()}
+
+    @staticmethod
+    def unknown() -> dict[str, float]:
+        """The scores, by name, where none can be told."""
+        return dict.fromkeys(("accuracy", *ClassificationScores._fields), math.nan)
 
 
 def _first_seen(gathered: Tensor) -> Tensor:

@@ -137,7 +137,8 @@ def plan_steps(
     usable_s = remaining_s * (1 - MARGIN_SHARE) - passes * pass_s
     steps = max(done + 1, done + int(usable_s / step_s))
     interval = max(1, steps // max(1, min(passes, steps // LEAST_INTERVAL)))
-    return Plan(interval * max(1, steps // interval), interval, share)
+    whole = interval * (steps // interval)
+    return Plan(whole, interval, share) if whole > done else Plan(steps, steps, share)
 
 
 def open_ended(config: FitConfig) -> FitConfig:
@@ -214,6 +215,7 @@ class BudgetPlanner(pl.Callback):
     ) -> None:
         """Keep to the plan that a run was stopped with; its config knows the steps."""
         self._steps = trainer.global_step
+        self.validation_steps /= trainer.world_size  # they share the cases
         if self.plan is not None:
             steps, batches = trainer.max_steps, int(trainer.val_check_batch or 1)
             interval = max(1, batches // trainer.accumulate_grad_batches)

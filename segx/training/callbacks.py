@@ -69,12 +69,15 @@ class Overlays(pl.Callback):
 class Speed(pl.Callback):
     """Logs seconds a step, those of them that it waits for data, and images a second.
 
-    Waiting is all between two steps: what Lightning does there counts too.
+    Waiting is all between two batches: what Lightning does there counts too. Batches
+    whose gradients are gathered are one step.
     """
 
     def __init__(self) -> None:
-        self._end: float | None = None
-        self._start: float | None = None
+        self._end: float | None = None  # of the step before
+        self._batch_end: float | None = None
+        self._waited = 0.0
+        self._images = 0
 
     def on_train_batch_start(
         self,
@@ -83,8 +86,9 @@ class Speed(pl.Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Note that the data are there."""
-        self._start = time.perf_counter()
+        """Note how long the data took."""
+        if self._batch_end is not None:
+            self._waited += time.perf_counter() - self._batch_end
 
     def on_train_batch_end(
         self,
@@ -95,21 +99,23 @@ class Speed(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Log the time since the step before ended."""
-        now = time.perf_counter()
-        if self._end is not None and self._start is not None:
+        self._batch_end = now = time.perf_counter()
+        self._images += len(batch.image)
+        if trainer.fit_loop._should_accumulate():  # noqa: SLF001
+            return
+        if self._end is not None:
             seconds = now - self._end
             pl_module.log("train/step_s", seconds)
-            pl_module.log("train/wait_s", self._start - self._end)
-            pl_module.log(
-                "train/images_per_s", len(batch.image) / seconds, prog_bar=True
-            )
-        self._end = now
+            pl_module.log("train/wait_s", self._waited)
+            pl_module.log("train/images_per_s", self._images / seconds, prog_bar=True)
+        self._end, self._waited, self._images = now, 0.0, 0
 
     def on_validation_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule
     ) -> None:
         """A validation is no part of a step."""
-        self._end = None
+        self._end = self._batch_end = None
+        self._waited, self._images = 0.0, 0
 
 
 class Progress(RichProgressBar):

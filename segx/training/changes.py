@@ -7,32 +7,41 @@ from segx.config import FitConfig
 from segx.errors import TrainingError
 from segx.training.run import RunFolder
 
-__all__ = ["check_changes"]
+__all__ = ["SURROUNDINGS", "changes_between", "check_changes"]
 
 logger = logging.getLogger(__name__)
 
-# What changes neither what is learnt nor how: where and how long it runs, what it says.
-_FREE = (
-    "data.cache_mib",
-    "data.workers",
+SURROUNDINGS = frozenset(
+    {
+        "data.cache_mib",
+        "data.workers",
+        "training.logger",
+        "training.overlays",
+        "trainer.accelerator",
+        "trainer.benchmark",
+        "trainer.deterministic",
+        "trainer.devices",
+        "trainer.log_every_n_steps",
+        "trainer.num_nodes",
+        "trainer.precision",
+        "trainer.profiler",
+        "trainer.strategy",
+    }
+)
+"""Keys of what changes neither what is learnt nor for how long."""
+
+# A run may become longer; and its data may have been moved: splits.csv tells whether
+# they are the same.
+_FREE = SURROUNDINGS | {
+    "data.manifest",
+    "data.root",
     "training.early_stopping",
-    "training.logger",
-    "training.overlays",
-    "trainer.accelerator",
-    "trainer.benchmark",
     "trainer.check_val_every_n_epoch",
-    "trainer.deterministic",
-    "trainer.devices",
-    "trainer.log_every_n_steps",
     "trainer.max_epochs",
     "trainer.max_steps",
     "trainer.max_time",
-    "trainer.num_nodes",
-    "trainer.precision",
-    "trainer.profiler",
-    "trainer.strategy",
     "trainer.val_check_interval",
-)
+}
 _NOTHING = "not set"
 
 
@@ -45,14 +54,9 @@ def check_changes(config: FitConfig, run: RunFolder) -> None:
         TrainingError: If the model, the data, the loss, the seed or anything else would
             change that the weights depend on; each key is named with both values.
     """
-    old, new = _flat(_plain(run.read_config())), _flat(_plain(config))
-    changes = {
-        key: f"{key}: {old.get(key, _NOTHING)} → {new.get(key, _NOTHING)}"
-        for key in sorted(old.keys() | new.keys())
-        if old.get(key) != new.get(key)
-    }
+    changes = changes_between(run.read_config(), config)
     # Without its steps, a run that a budget planned would have another schedule.
-    lost = "trainer.max_steps" if "trainer.max_steps" not in new else None
+    lost = "trainer.max_steps" if "max_steps" not in config.trainer else None
     refused = [text for key, text in changes.items() if key not in _FREE or key == lost]
     if refused:
         raise TrainingError(
@@ -62,6 +66,16 @@ def check_changes(config: FitConfig, run: RunFolder) -> None:
         )
     for text in changes.values():
         logger.info("Goes on with another config than before: %s", text)
+
+
+def changes_between(before: FitConfig, now: FitConfig) -> dict[str, str]:
+    """What differs between two configs: both values in words, by dotted key."""
+    old, new = _flat(_plain(before)), _flat(_plain(now))
+    return {
+        key: f"{key}: {old.get(key, _NOTHING)} → {new.get(key, _NOTHING)}"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
+    }
 
 
 def _plain(config: FitConfig) -> dict[str, Any]:

@@ -67,9 +67,10 @@ class ClassificationTask(Learner):
 def log_classes(learner: Learner, cases: CaseClasses) -> dict[str, float]:
     """Log the scores over all validation cases, forget the cases, return the scores."""
     if learner.trainer.world_size == 1 and not cases.update_called:
-        return {}  # of several processes one without a label waits with the others
-    scores = cases.compute()
-    cases.reset()
+        scores = cases.unknown()  # of several processes, one waits with the others
+    else:
+        scores = cases.compute()
+        cases.reset()
     for name, value in scores.items():
         shown = name in ("auroc", "balanced_accuracy")
         learner.log(f"val/{name}", float(value), prog_bar=shown)

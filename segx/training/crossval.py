@@ -32,6 +32,9 @@ from segx.evaluation.summary_file import write_classification_summary, write_sum
 from segx.inference.folds import fold_folder
 from segx.labels import Labels
 from segx.spec import ModelSpec
+from segx.training.budget import Budget
+from segx.training.changes import SURROUNDINGS, changes_between
+from segx.training.checkpointing import last_valid
 from segx.training.fit import check_training, fit
 from segx.training.run import RunFolder
 
@@ -85,11 +88,27 @@ def cross_validate(
         DataError: If the data set has a defect, or has changed meanwhile.
         TrainingError: If the folder holds something else.
     """
+    _refuse_boxes(config)
     check_training(config)
-    config = _with_data(config, folds=folds, fold=None)
+    config = _in_one_process(_with_data(config, folds=folds, fold=None))
     whole = RunFolder(folder)
-    _start(config, whole)
     runs = [RunFolder(fold_folder(folder, fold)) for fold in range(folds)]
+    with whole.alone():
+        _start(config, whole)
+        _check_budget(runs, budget_s)
+        _train_all(config, runs, budget_s=budget_s, progress=progress)
+        return _join(config, whole, runs)
+
+
+def _train_all(
+    config: FitConfig,
+    runs: Sequence[RunFolder],
+    *,
+    budget_s: float | None,
+    progress: bool,
+) -> None:
+    """Train and measure each fold that is not finished."""
+    folds = len(runs)
     for fold, run in enumerate(runs):
         if _is_finished(run, config):
             logger.info("Fold %d of %d is finished already.", fold + 1, folds)
@@ -102,6 +121,13 @@ def cross_validate(
             progress=progress,
         )
         _measure(run)
+
+
+def _join(
+    config: FitConfig, whole: RunFolder, runs: Sequence[RunFolder]
+) -> CrossValidated:
+    """Put the results of all folds into one table."""
+    folder = whole.path
     join_folds([run.splits for run in runs], whole.splits)
     n_apart = count_apart(whole.splits)
     if config.task == "classification":
@@ -134,22 +160,52 @@ def _with_data(config: FitConfig, *, folds: int, fold: int | None) -> FitConfig:
     return config.model_copy(update={"data": data})
 
 
+def _in_one_process(config: FitConfig) -> FitConfig:
+    """The config for one process: each further one would repeat the whole command.
+
+    Raises:
+        ConfigError: If it asks for more.
+    """
+    devices = config.trainer.get("devices", "auto")
+    is_one = len(devices) == 1 if isinstance(devices, list) else devices in (1, "auto")
+    if not is_one:
+        raise ConfigError(
+            f"trainer.devices {devices}: segx cv trains in one process. Take 1, or "
+            "train the folds by themselves: segx fit … --data.folds 5 --data.fold 0"
+        )
+    trainer = {**config.trainer, "devices": 1 if devices == "auto" else devices}
+    return config.model_copy(update={"trainer": trainer})
+
+
 def _start(config: FitConfig, whole: RunFolder) -> None:
     """Make the folder, or make sure that it is the same cross-validation."""
-    _refuse_boxes(config)
     if not whole.config_file.is_file():
         whole.create()
         whole.checkpoints.rmdir()  # each fold has its own
         whole.write_config(config)
         return
-    old = whole.read_config().model_dump(mode="json")
-    new = config.model_dump(mode="json")
-    changed = [key for key in old if old[key] != new[key]]
-    if changed:
+    changes = changes_between(whole.read_config(), config)
+    refused = [text for key, text in changes.items() if key not in SURROUNDINGS]
+    if refused:
         raise TrainingError(
-            f"{whole.path} was started with another config: {', '.join(changed)} "
-            f"differ. Go on with its own (segx cv -c {whole.config_file} --folds "
-            f"{config.data.folds} --name {whole.path.name}), or take another --name."
+            "\n  ".join([f"{whole.path} was started with another config:", *refused])
+            + f"\nGo on with its own: segx cv -c {whole.config_file} --folds "
+            f"{config.data.folds} {whole.arguments}; or take another --name."
+        )
+
+
+def _check_budget(runs: Sequence[RunFolder], budget_s: float | None) -> None:
+    """Refuse to give the folds to come another time than those before had."""
+    begun = next((run for run in runs if run.goes_on), None)
+    if begun is None:
+        return
+    budget = Budget.in_checkpoint(last_valid(begun)[1])
+    before = None if budget is None else budget.seconds
+    if before != budget_s:
+        had = "no --budget" if before is None else f"--budget {before:g}s"
+        raise TrainingError(
+            f"{begun.path} was trained with {had}, and all folds are to be alike. Go "
+            f"on with {had}, or take another --name."
         )
 
 
@@ -198,7 +254,7 @@ def _trials(run: RunFolder) -> Path:
     return run.path / "cleaning"
 
 
-def _adopt(config: FitConfig, runs: list[RunFolder], folder: Path) -> Choice | None:
+def _adopt(config: FitConfig, runs: Sequence[RunFolder], folder: Path) -> Choice | None:
     """Let every fold clean its masks, if that surely helps; write down why."""
     if not _tries(config):
         return None
@@ -214,7 +270,7 @@ def _set_cleaning(run: RunFolder, cleaning: CleaningConfig) -> None:
     """Store what is cleaned with a run: in its config and in its checkpoints."""
     config = run.read_config()
     inference = config.inference.model_copy(update={"cleaning": cleaning})
-    for path in run.checkpoints.glob("*.ckpt"):
+    for path in filter(Path.is_file, (run.best, run.last, run.previous)):
         spec = ModelSpec.model_validate(
             read_checkpoint(path)["hyper_parameters"]["spec"]
         )

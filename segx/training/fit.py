@@ -2,8 +2,8 @@
 
 import json
 import time
-from contextlib import nullcontext
-from dataclasses import asdict
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -12,6 +12,7 @@ from segx.artifact import check_model
 from segx.atomic import write_text
 from segx.config import FitConfig
 from segx.data.datamodule import SegxDataModule
+from segx.data.splits_file import refuse_trained_images
 from segx.data.workers import release_loaders
 from segx.errors import ConfigError, DataError, SegxError
 from segx.metrics.case_boxes import check_counting
@@ -68,33 +69,33 @@ def fit(
     started = time.monotonic() if started is None else started
     only_first_speaks()
     check_training(config)
-    check_monitor(config)
-    checkpoint, first_step = None, None
-    budget = Budget(budget_s) if budget_s is not None else None
-    if resume:
-        checkpoint, content = last_valid(run)
-        check_changes(config, run)
-        budget, first_step = Budget.in_checkpoint(content), content["global_step"]
-    else:
-        _check_start(config, run)
-    if budget is not None and budget.plan is None:
-        config = open_ended(config)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    data = SegxDataModule.from_config(config, recorded=run.recorded if resume else None)
-    task = _build_task(config, data)
-    check_monitor(config, labels=task.spec.labels)
-    if resume:
-        data.check_splits(run.splits)
-    transfer = None if resume else _transfer(config, task)
-    planner = _planner(budget, started, config=config, run=run, data=data, task=task)
-    # Only now: what failed before leaves no folder that would be in the way.
-    with run.alone() if is_first() else nullcontext():
+    with ExitStack() as held:
+        start = _go_on(config, run, held) if resume else _begin(config, run, budget_s)
+        if start.budget is not None and start.budget.plan is None:
+            config = open_ended(config)
+        pl.seed_everything(config.seed, workers=True, verbose=False)
+        recorded = run.recorded if resume else None
+        data = SegxDataModule.from_config(config, recorded=recorded)
+        task = _build_task(config, data)
+        check_monitor(config, labels=task.spec.labels)
+        if resume:
+            data.check_splits(run.splits)
+        transfer = None if resume else _transfer(config, task, data)
+        planner = _planner(start.budget, started, config, run=run, data=data, task=task)
+        if not resume and is_first():
+            # Only now: what failed before leaves no folder that would be in the way.
+            held.enter_context(run.alone())
         _write_down(run, config, data, transfer, is_new=not resume)
         trainer = build_trainer(
-            config, run, data, first_step=first_step, planner=planner, progress=progress
+            config,
+            run,
+            data,
+            first_step=start.step,
+            planner=planner,
+            progress=progress,
         )
-        _learn(trainer, task, data, checkpoint)
-    return trainer.global_step != first_step
+        _learn(trainer, task, data, start.checkpoint)
+    return trainer.global_step != (start.step or 0)
 
 
 def check_training(config: FitConfig) -> None:
@@ -109,18 +110,44 @@ def check_training(config: FitConfig) -> None:
     if config.task == "detection":
         check_counting()
     check_optimizer(config.training.optimizer)
+    check_monitor(config)
     trainer_options(config)
     check_loggers(config)
     if config.data.root is None and config.data.manifest is None:
         raise ConfigError("data.root: say where the data set is: --data.root DIR")
 
 
-def _check_start(config: FitConfig, run: RunFolder) -> None:
+@dataclass(frozen=True)
+class _Start:
+    """What a training starts from.
+
+    Args:
+        budget: Its time, if it has one.
+        checkpoint: What it goes on from; None for a new run.
+        step: Steps made before; None for a new run.
+    """
+
+    budget: Budget | None
+    checkpoint: Path | None = None
+    step: int | None = None
+
+
+def _begin(config: FitConfig, run: RunFolder, budget_s: float | None) -> _Start:
     """Refuse a run that exists, and weights to start from that do not."""
     if is_first():
         run.refuse_existing()
     if config.model.init_from is not None:
         check_source(config.model.init_from)
+    return _Start(None if budget_s is None else Budget(budget_s))
+
+
+def _go_on(config: FitConfig, run: RunFolder, held: ExitStack) -> _Start:
+    """Hold the run, so that no other process changes it, and read its state."""
+    if is_first() and run.goes_on:
+        held.enter_context(run.alone())
+    checkpoint, content = last_valid(run)
+    check_changes(config, run)
+    return _Start(Budget.in_checkpoint(content), checkpoint, content["global_step"])
 
 
 def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
@@ -160,11 +187,21 @@ def _build_task(config: FitConfig, data: SegxDataModule) -> Learner:
     return MultiTask(spec, loss=loss, training=training, validation_planes=planes)
 
 
-def _transfer(config: FitConfig, task: Learner) -> Transfer | None:
-    """Start from other weights, if the config names any."""
+def _transfer(
+    config: FitConfig, task: Learner, data: SegxDataModule
+) -> Transfer | None:
+    """Start from other weights, if the config names any.
+
+    Raises:
+        DefectsError: If they were trained on a case that is a test case here.
+    """
     source = config.model.init_from
     if source is None:
         return None
+    path = Path(source)
+    run = RunFolder(path.parent.parent if path.suffix == ".ckpt" else path)
+    if run.recorded is not None:
+        refuse_trained_images(run.recorded, data.splits)
     whole = config.model.init_scope == "all"
     return load_weights(task.network, source, whole=whole)
 
@@ -191,8 +228,8 @@ def _write_down(
 def _planner(
     budget: Budget | None,
     started: float,
-    *,
     config: FitConfig,
+    *,
     run: RunFolder,
     data: SegxDataModule,
     task: Learner,
@@ -200,19 +237,17 @@ def _planner(
     """What sets a training's length from the first steps' time, if a budget does."""
     if budget is None:
         return None
-    gathered = config.trainer.get("accumulate_grad_batches", 1)
+    gathered = max(1, config.trainer.get("accumulate_grad_batches", 1))
 
     def keep(trainer: pl.Trainer, plan: Plan) -> None:
         task.schedule.total_steps = plan.steps
-        planes = data.planes_of(data.val_cases)
-        fitting = max(1, int(plan.validation_share * len(planes)))
-        task.validation_limit = sum(planes[:fitting])
+        task.limit_validation(data.validation_batches(plan.validation_share))
         trainer.fit_loop.epoch_loop.max_steps = plan.steps
         trainer.val_check_batch = plan.interval * gathered
         if trainer.is_global_zero:
             run.write_config(planned(config, plan))
 
-    # A forward pass is about a third of a step; the processes share the validation.
+    # A forward pass is about a third of a step.
     passes = data.validation_pixels / (3 * data.pixels_per_step * gathered)
     return BudgetPlanner(
         budget,
@@ -236,6 +271,14 @@ def _learn(
     """
     try:
         trainer.fit(task, datamodule=data, ckpt_path=checkpoint)
+    except ValueError as error:
+        if "val_check_interval" not in str(error):
+            raise
+        raise ConfigError(
+            f"trainer.val_check_interval: an epoch has {data.steps_per_epoch} batches, "
+            "and none ends with a validation. Take fewer, or let epochs not matter: "
+            "--trainer.check_val_every_n_epoch null"
+        ) from error
     except SystemExit as stop:
         # Lightning turns Ctrl-C into an exit with 1; callers expect 130.
         if stop.code == 1:

@@ -98,6 +98,10 @@ class FiniteLoss(pl.Callback):
         if not is_finite(pl_module):
             raise self._error(trainer, "The weights are not finite any more")
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the weights of an end without a validation, too."""
+        self.on_validation_start(trainer, pl_module)
+
     def _error(self, trainer: pl.Trainer, what: str) -> TrainingError:
         kept = [path for path in (self.run.best, self.run.last) if path.is_file()]
         good = " and ".join(str(path) for path in kept)

@@ -1,5 +1,6 @@
 """What every task shares: the network, its average, the optimizer and the schedule."""
 
+import logging
 import sys
 from typing import Any, cast
 
@@ -19,6 +20,8 @@ from segx.spec import ModelSpec
 from segx.training.optim import Schedule, average_of, build_optimizer
 
 __all__ = ["Learner"]
+
+logger = logging.getLogger(__name__)
 
 
 class Learner(pl.LightningModule):
@@ -74,6 +77,14 @@ class Learner(pl.LightningModule):
             return self.network
         return cast("Network | DetectionNetwork", self.average.module)
 
+    def limit_validation(self, batches: int) -> None:
+        """Let a validation look at so many batches only; the rest is not loaded."""
+        self.validation_limit = batches
+        loop = self.trainer.fit_loop.epoch_loop.val_loop
+        if self.trainer.limit_val_batches == 1.0:
+            own = -(-batches // self.trainer.world_size)
+            loop._max_batches = [own for _ in loop._max_batches]  # noqa: SLF001
+
     def is_validated(self, batch_idx: int) -> bool:
         """Whether a validation batch counts; several processes take turns."""
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank
@@ -127,6 +138,17 @@ class Learner(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Thaw the encoder when its time has come."""
         self._freeze_or_thaw()
+
+    def on_train_end(self) -> None:
+        """Say it if the encoder was never thawed."""
+        frozen = self.settings.freeze_encoder
+        if frozen != "all" and self.trainer.current_epoch < frozen:
+            logger.warning(
+                "The encoder has not learnt: the training ended in epoch %d, and "
+                "training.freeze_encoder is %d. Take fewer, or train longer.",
+                self.trainer.current_epoch,
+                frozen,
+            )
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Make a step, and let the average follow the weights."""

@@ -1,5 +1,6 @@
 """What tells the best validation: the metrics that there are, and how long to wait."""
 
+import logging
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,6 +12,8 @@ from segx.errors import ConfigError
 from segx.labels import Labels
 
 __all__ = ["Patience", "check_monitor"]
+
+logger = logging.getLogger(__name__)
 
 _MASKS = ("val/dice", "val/iou")
 _CLASSES = (
@@ -63,6 +66,24 @@ class Patience(EarlyStopping):
         """A run that waited long enough before is at its end."""
         if self.wait_count >= self.patience:
             trainer.should_stop = True
+            self._tell(trainer)
+
+    def on_validation_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule
+    ) -> None:
+        """Count, and say why the training ends."""
+        super().on_validation_end(trainer, pl_module)
+        if not trainer.sanity_checking and self.wait_count >= self.patience:
+            self._tell(trainer)
+
+    def _tell(self, trainer: pl.Trainer) -> None:
+        if trainer.is_global_zero:
+            logger.info(
+                "Ends early: %d validations without a better %s "
+                "(training.early_stopping)",
+                self.wait_count,
+                self.monitor,
+            )
 
 
 def check_monitor(config: FitConfig, *, labels: Labels | None = None) -> None:

@@ -1,6 +1,5 @@
 """Masks and classes learnt at once: one pass of the encoder, two losses."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,5 +106,5 @@ class MultiTask(SegmentationTask):
         """Log the scores of both tasks, and their mean."""
         dice = float(self.counts.compute().dice)
         super().on_validation_epoch_end()
-        auroc = log_classes(self, self.cases).get("auroc", math.nan)
+        auroc = log_classes(self, self.cases)["auroc"]
         self.log("val/dice_auroc", defined_mean([dice, auroc]), prog_bar=True)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segx.config import Choice, class_named, typed_options
+from segx.errors import ConfigError
 from segx.models.encoder import XceptionEncoder
 
 __all__ = ["Schedule", "average_of", "build_optimizer", "check_optimizer"]
@@ -67,11 +68,18 @@ def check_optimizer(
     """The optimizer that a config names, and its options.
 
     Raises:
-        ConfigError: For an unknown name or option.
+        ConfigError: For an unknown name or option, a value that it does not take, or
+            an optimizer that can't treat kernels and biases differently.
     """
     key = "training.optimizer"
     cls = class_named(choice.name, OPTIMIZERS, key=key, base=torch.optim.Optimizer)
-    return cls, typed_options(cls, choice, key=key, supplied=("params",))
+    options = typed_options(cls, choice, key=key, supplied=("params",))
+    groups = [{"params": [nn.Parameter(torch.zeros(1, 1))]} for _ in range(2)]
+    try:
+        cls(groups, **options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{key}: {choice.name}: {error}") from error
+    return cls, options
 
 
 def build_optimizer(
@@ -98,7 +106,8 @@ def build_optimizer(
         Layer-wise rates after Howard & Ruder 2018, doi:10.18653/v1/P18-1031.
     """
     cls, options = check_optimizer(choice)
-    if fused and "fused" in inspect.signature(cls).parameters:
+    other_ways = options.keys() & {"foreach", "differentiable"}
+    if fused and "fused" in inspect.signature(cls).parameters and not other_ways:
         options = {"fused": True, **options}
     above = _stages_above(network)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = defaultdict(list)

@@ -99,9 +99,10 @@ class LastCheckpoint(Checkpoint):
     """Keeps the last two states of a training, and leaves when it is asked to.
 
     A state is kept after each validation, at the end of an epoch that had none (if it
-    is the last, or the state before is a minute old), and when the process is told to
-    stop: the batch is finished, the state is kept, and the run goes on later with the
-    next batch. While gradients are gathered for a step, that waits until it is made.
+    is the last, or the state before is a minute old) or of a training, and when the
+    process is told to stop: the batch is finished, the state is kept, and the run goes
+    on later with the next batch. While gradients are gathered for a step, that waits
+    until it is made.
 
     Args:
         run: Where the checkpoints go.
@@ -141,13 +142,14 @@ class LastCheckpoint(Checkpoint):
         loop: Any = trainer.fit_loop
         if loop._should_accumulate():  # noqa: SLF001
             return
-        leaves = self._must_leave(trainer)
-        if leaves or self._is_owed:
+        leaves, ends = self._must_leave(trainer), trainer.should_stop
+        if leaves or ends or self._is_owed:
             due = loop.epoch_loop._should_check_val_fx(loop._data_fetcher)  # noqa: SLF001
             position = Position.of(trainer, validates=due)
             if leaves:
                 self._leave(trainer, position)
-            self._keep(trainer, position)
+            if self._is_owed or not due:
+                self._keep(trainer, position)
 
     def on_validation_batch_end(
         self,
@@ -234,8 +236,7 @@ class LastCheckpoint(Checkpoint):
         return trainer.strategy.reduce_boolean_decision(told, all=False)
 
     def _leave(self, trainer: pl.Trainer, position: Position) -> None:
-        if is_finite(trainer.lightning_module):
-            self._keep(trainer, position)
+        self._keep(trainer, position)
         if trainer.training:
             # Lightning logs a step after its callbacks, and would not come to it.
             trainer._logger_connector.update_train_step_metrics()  # noqa: SLF001
@@ -250,6 +251,10 @@ class LastCheckpoint(Checkpoint):
         raise SystemExit(0)
 
     def _keep(self, trainer: pl.Trainer, position: Position) -> None:
+        """Write the state down, if it holds numbers only."""
+        good = is_finite(trainer.lightning_module)
+        if not trainer.strategy.reduce_boolean_decision(good, all=True):
+            return
         self._position = position
         trainer.save_checkpoint(self.run.last, weights_only=False)
         self._kept_at, self._kept_step = self._clock(), trainer.global_step

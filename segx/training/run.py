@@ -14,6 +14,18 @@ from segx.errors import ArtifactError, TrainingError
 
 __all__ = ["RunFolder"]
 
+# What a training leaves before its first checkpoint: nothing that would be missed.
+_BEGUN = {
+    ".lock",
+    "checkpoints",
+    "config.yaml",
+    "metrics.csv",
+    "overlays",
+    "splits.csv",
+    "tensorboard",
+    "transfer.json",
+}
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -134,9 +146,11 @@ class RunFolder:
             TrainingError: With the ways that there are.
         """
         has_learnt = self.goes_on or self.best.is_file()
-        is_begun = self.config_file.is_file() and not has_learnt
-        held = set(self.path.iterdir()) - {self._lock} if self.path.is_dir() else set()
-        if not held or is_begun:
+        held = (
+            {item.name for item in self.path.iterdir()} if self.path.is_dir() else set()
+        )
+        is_begun = self.config_file.is_file() and held <= _BEGUN and not has_learnt
+        if held <= {".lock"} or is_begun:
             return
         way = "; it has no last.ckpt to go on from."
         if self.goes_on:

@@ -36,6 +36,8 @@ __all__ = ["build_trainer", "check_loggers", "trainer_options"]
 
 logger = logging.getLogger(__name__)
 
+# One device: every process repeats the command, which not every command can bear.
+_DEFAULTS = {"devices": 1, "log_every_n_steps": 1, "num_sanity_val_steps": 0}
 # What segx itself passes to the Trainer.
 _OWN_KEYS = (
     "logger",
@@ -78,7 +80,7 @@ def build_trainer(
     _quiet_lightning()
     try:
         trainer = pl.Trainer(
-            **{"log_every_n_steps": 1, "num_sanity_val_steps": 0, **options},
+            **{**_DEFAULTS, **options},
             precision=precision.name,
             logger=_loggers(config, run, first_step),
             callbacks=[

@@ -113,6 +113,18 @@ def test_fewer_validation_cases_keep_their_numbers(root: Path) -> None:
     assert again.val_cases == data.val_cases
 
 
+@pytest.mark.parametrize(("batch", "expected"), [(3, 3), (4, 2), (16, 1)])
+def test_a_share_of_the_validation_is_told_in_batches(
+    batch: int, expected: int, tmp_path: Path
+) -> None:
+    write_classes(tmp_path, {"ill": 20, "well": 20})
+    keys: dict[str, Any] = {"resize": 16, "batch_size": batch, "validation_split": 0.4}
+    data = module(tmp_path, "classification", **keys)
+    assert data.validation_batches(1.0) == len(data.val_dataloader())
+    assert data.validation_batches(0.5) == expected
+    assert data.validation_batches(0.001) == 1
+
+
 def test_resized_cases_are_judged_at_their_own_size(root: Path) -> None:
     data = module(root, resize=(10, 12), crop=None)
     assert epoch(data)[0].image.shape == (3, 3, 10, 12)

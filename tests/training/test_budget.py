@@ -43,6 +43,15 @@ def test_a_longer_budget_buys_no_fewer_steps(seconds: int) -> None:
     assert steps(2 * seconds) >= steps(seconds)
 
 
+@given(st.integers(0, 200), st.floats(0.1, 500), st.floats(0, 400))
+def test_a_plan_goes_beyond_the_steps_that_are_made(
+    done: int, remaining: float, validation: float
+) -> None:
+    plan = plan_steps(remaining, step_s=1.0, validation_s=validation, done=done)
+    assert plan.steps > done
+    assert plan.steps % plan.interval == 0
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("5m", 300), ("1.5h", 5400)]
 )
@@ -142,3 +151,15 @@ def test_a_run_that_goes_on_keeps_to_its_plan_on_any_machine() -> None:
         machine.global_step = step
         planner.on_train_batch_end(machine, None, None, None, 0)  # type: ignore[arg-type]
     assert plans == [Plan(90, 30, 0.5)]
+
+
+def test_processes_share_the_validation() -> None:
+    costs = []
+    for world in (1, 4):
+        planner = planner_with(Budget(300.0), [])
+        planner.validation_steps = 8.0
+        machine: Any = _Machine([])
+        machine.world_size = world
+        planner.on_train_start(machine, None)  # type: ignore[arg-type]
+        costs.append(planner.validation_steps)
+    assert costs == [8.0, 2.0]

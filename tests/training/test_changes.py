@@ -37,7 +37,6 @@ def changed(key: str, value: object) -> FitConfig:
         ("model.decoder", "FPN"),
         ("model.encoder.name", "xception41"),
         ("model.loss", "Dice"),
-        ("data.root", "others"),
         ("data.batch_size", 3),
         ("training.optimizer", {"name": "AdamW", "lr": 0.1}),
         ("training.ema_decay", 0.5),

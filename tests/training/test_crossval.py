@@ -20,6 +20,7 @@ from segx.data.splits_file import join_folds
 from segx.training import crossval
 from segx.training.run import RunFolder
 from tests.phantoms import write_classes, write_discs, write_manifest
+from tests.training.runs import in_process
 
 pytestmark = pytest.mark.slow  # two trainings, however small
 
@@ -154,7 +155,22 @@ def test_another_config_is_refused(
     data = crossed.parents[1] / "data"
     assert main(words(data, crossed.parent, "--seed", "3")) == 1
     message = " ".join(capsys.readouterr().err.split())
-    assert "started with another config: seed differ" in message
+    assert "started with another config: seed: 0 → 3" in message
+    assert f"--name a --runs {crossed.parent}" in message
+    assert main(words(data, crossed.parent, "--budget", "9s")) == 1
+    message = " ".join(capsys.readouterr().err.split())
+    assert "fold0 was trained with no --budget" in message
+    assert main(words(data, crossed.parent, "--data.workers", "1")) == 0
+    assert main(words(data, crossed.parent, "--trainer.devices", "2")) == 2
+    assert "segx cv trains in one process" in capsys.readouterr().err
+
+
+def test_one_process_at_a_time_goes_through_the_folds(crossed: Path) -> None:
+    data = crossed.parents[1] / "data"
+    with RunFolder(crossed).alone():
+        other = in_process(words(data, crossed.parent))
+    assert other.returncode == 1
+    assert "Another process is training" in other.stderr
 
 
 def test_a_data_set_that_changed_is_refused(

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,13 @@ from PIL import Image
 import segx
 from segx.cli.main import main
 from segx.config import stock_configs
+from segx.data.datamodule import SegxDataModule
+from segx.data.dataset import Batch
 from segx.evaluation.cases import read_cases
 from segx.inference.loading import is_detector
 from segx.metrics import count_overlap
 from segx.training.learner import Learner
+from segx.training.task import SegmentationTask
 from tests.phantoms import write_cells, write_classes, write_discs, write_manifest
 
 CONFIGS = [path.stem for path in stock_configs()]
@@ -253,6 +257,8 @@ def test_resuming_with_another_config_or_nothing_is_refused(
             "trainer.max_epoch: no such key. Did you mean max_epochs",
         ),
         (["--training.optimizer", "evil.Optimizer"], "not imported"),
+        (["--training.optimizer", "torch.optim.LBFGS"], "per-parameter options"),
+        (["--training.optimizer.lr", "-1"], "Invalid learning rate: -1"),
         (["--model.decoder", "DeepLabV3Plus"], "xception41"),
         (["--budget", "soon"], "is no time"),
     ],
@@ -265,7 +271,41 @@ def test_wrong_use_is_refused_before_any_data_are_read(
     assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_budget_ends_on_time_and_is_written_down(tmp_path: Path) -> None:
+def test_an_interval_that_no_epoch_reaches_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = run.parents[1] / "data"
+    words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a", *SMALL]
+    often = ["--runs", str(tmp_path), "--trainer.val_check_interval", "9"]
+    assert main([*words, *often]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "an epoch has 2 batches" in told
+    assert "--trainer.check_val_every_n_epoch null" in told
+
+
+def test_a_training_without_a_step_does_not_say_that_it_trained(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = run.parents[1] / "data"
+    words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a", *SMALL]
+    assert main([*words, "--runs", str(tmp_path), "--trainer.max_epochs", "0"]) == 0
+    shown = capsys.readouterr().out
+    assert "made no step" in shown
+    assert "Trained" not in shown
+
+
+def test_a_budget_ends_on_time_and_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at: list[int] = []
+    validate = SegmentationTask.validation_step
+
+    def watched(task: SegmentationTask, batch: Batch, batch_idx: int) -> Any:
+        looked_at.append(batch_idx)
+        return validate(task, batch, batch_idx)
+
+    monkeypatch.setattr(SegmentationTask, "validation_step", watched)
+    monkeypatch.setattr(SegxDataModule, "validation_batches", lambda _data, _share: 1)
     data = write_discs(tmp_path / "data")
     words = ["fit", "-c", "smoke", "--data.root", str(data), "--name", "a", "--quiet"]
     small = [
@@ -282,3 +322,4 @@ def test_a_budget_ends_on_time_and_is_written_down(tmp_path: Path) -> None:
     assert f"max_steps: {last['global_step']}" in config
     rate = last["optimizer_states"][0]["param_groups"][0]["lr"]
     assert rate == pytest.approx(0, abs=1e-4)
+    assert set(looked_at) == {0}  # what does not fit is not even loaded

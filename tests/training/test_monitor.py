@@ -66,10 +66,12 @@ def test_patience_is_that_of_the_config_and_the_waiting_that_of_the_run() -> Non
 
 @pytest.mark.parametrize(("validations", "ends"), [(15, True), (50, False)])
 def test_a_run_that_has_waited_long_enough_is_at_its_end(
-    validations: int, ends: bool
+    validations: int, ends: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trainer: Any = SimpleNamespace(should_stop=False)
+    caplog.set_level("INFO", "segx")
+    trainer: Any = SimpleNamespace(should_stop=False, is_global_zero=True)
     callback = Patience("val/dice", validations=validations)
     callback.wait_count = 15
     callback.on_train_start(trainer, trainer)
     assert trainer.should_stop == ends
+    assert ("Ends early: 15 validations" in caplog.text) == ends

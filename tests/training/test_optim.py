@@ -56,6 +56,15 @@ def test_an_unknown_optimizer_or_option_is_refused(choice: Choice) -> None:
         build_optimizer(nn.Linear(1, 1), choice)
 
 
+@pytest.mark.parametrize("way", ["foreach", "differentiable"])
+def test_another_way_to_make_a_step_is_taken_in_place_of_the_fused_one(
+    way: str,
+) -> None:
+    choice = Choice(name="AdamW", options={"lr": 0.1, way: True})
+    optimizer = build_optimizer(nn.Linear(1, 1), choice, fused=True)
+    assert not optimizer.defaults.get("fused")
+
+
 def test_an_average_is_the_exponential_one() -> None:
     network = nn.Linear(1, 1, bias=False)
     average = average_of(network, decay=0.9)

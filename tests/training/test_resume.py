@@ -5,9 +5,13 @@ import signal
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
+import torch
 
 from segx.cli.main import main
 from segx.training.position import Position
+from segx.training.resume import LastCheckpoint
+from segx.training.run import RunFolder
 from segx.training.task import SegmentationTask
 from tests.phantoms import write_discs
 from tests.training import runs
@@ -22,6 +26,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(data: Path) -> Path:
     """Four epochs of three steps, undisturbed; tests only read it."""
     return runs.train(data, data.parent, name="whole")
+
+
+class Broken(pl.LightningModule):
+    """Its only weight is no number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(torch.nan))
 
 
 def same_as(whole: Path, run: Path) -> bool:
@@ -102,6 +114,31 @@ def test_the_last_epoch_is_kept_without_a_validation(
     rarely = ["--trainer.check_val_every_n_epoch", "3"]
     run = runs.train(data, tmp_path, *rarely)
     assert runs.last(run)["global_step"] == 12
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        ["--trainer.max_steps", "5", "--trainer.check_val_every_n_epoch", "3"],
+        ["--trainer.max_steps", "5", "--trainer.limit_val_batches", "0"],
+    ],
+)
+def test_the_last_step_is_kept_without_a_validation(
+    end: list[str], data: Path, tmp_path: Path
+) -> None:
+    run = runs.train(data, tmp_path, *end)
+    last = runs.last(run)
+    assert last["global_step"] == 5
+    assert Position.in_checkpoint(last) == Position(epoch=1, batch=2)
+
+
+def test_a_state_that_holds_no_numbers_is_not_kept(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    trainer = pl.Trainer(barebones=True)
+    trainer.strategy.connect(Broken())
+    LastCheckpoint(run)._keep(trainer, Position(epoch=0, batch=1))
+    assert not run.goes_on
 
 
 def test_a_run_that_is_finished_says_so(

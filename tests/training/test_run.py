@@ -39,6 +39,18 @@ def test_a_run_with_its_best_weights_alone_is_not_overwritten(tmp_path: Path) ->
     assert "--ckpt_path" not in str(caught.value)
 
 
+@pytest.mark.parametrize("holds", ["fold0", "weights.safetensors", "notes.txt"])
+def test_a_folder_that_holds_more_than_a_run_is_not_overwritten(
+    holds: str, tmp_path: Path
+) -> None:
+    run = RunFolder(tmp_path / "a")
+    run.create()
+    run.write_config(FitConfig())
+    (run.path / holds).touch()
+    with pytest.raises(TrainingError, match="exists already"):
+        run.create()
+
+
 def test_one_process_at_a_time_trains_in_a_folder(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     code = [

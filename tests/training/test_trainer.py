@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from segx.cli.main import main
-from segx.training.callbacks import Progress
+from segx.training.callbacks import Progress, Speed
 from segx.training.task import SegmentationTask
 from tests.phantoms import write_discs
 from tests.training import runs
@@ -114,3 +114,28 @@ def test_the_bar_shows_short_names() -> None:
     module: Any = None
     found = Progress().get_metrics(trainer, module)
     assert found == {"loss": 0.5, "img/s": 9.0, "dice": 0.75}
+
+
+def test_gathered_batches_are_one_step_of_the_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(times)))
+    logged: dict[str, list[float]] = {"train/step_s": [], "train/wait_s": []}
+    logged["train/images_per_s"] = []
+
+    def log(name: str, value: float, **_options: Any) -> None:
+        logged[name].append(value)
+
+    module: Any = SimpleNamespace(log=log)
+    batch: Any = SimpleNamespace(image=torch.zeros(6, 1))
+    speed = Speed()
+    for number in range(6):
+        loop = SimpleNamespace(_should_accumulate=lambda at=number: at % 2 == 0)
+        trainer: Any = SimpleNamespace(fit_loop=loop)
+        speed.on_train_batch_start(trainer, module, batch, number)
+        speed.on_train_batch_end(trainer, module, None, batch, number)
+    # The clock moves on by a second whenever it is asked: twice a batch, once it waits.
+    assert logged["train/step_s"] == [4.0, 4.0]
+    assert logged["train/wait_s"] == [2.0, 2.0]
+    assert logged["train/images_per_s"] == [3.0, 3.0]

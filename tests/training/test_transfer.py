@@ -1,6 +1,7 @@
 """A network starts from another one, holds its encoder still, and says what it took."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,19 @@ def test_a_source_that_is_not_there_is_said_before_data_are_read(
     assert "There is no model at" in capsys.readouterr().err
 
 
+def test_weights_that_have_seen_a_test_case_are_refused(
+    place: Path, segmenter: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = shutil.copytree(place / "discs", tmp_path / "data")
+    for kind in ("images", "masks"):
+        seen = data / "train" / kind / "train0.png"
+        seen.rename(data / "test" / kind / "seen.png")
+    for source in (segmenter, segmenter / "checkpoints" / "best.ckpt"):
+        words = runs.words(data, tmp_path, "--model.init_from", str(source), *STILL)
+        assert main(words) == 1
+        assert "is the image of train0" in " ".join(capsys.readouterr().err.split())
+
+
 def test_the_key_of_earlier_versions_means_the_same() -> None:
     encoder = {"name": "xception_narrow", "weights": "runs/a"}
     config = FitConfig.model_validate({"model": {"encoder": encoder}})
@@ -162,9 +176,15 @@ def test_the_key_of_earlier_versions_means_the_same() -> None:
     )
 
 
-@pytest.mark.parametrize("epochs", ["all", pytest.param("1", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "epochs", ["all", "3", pytest.param("1", marks=pytest.mark.slow)]
+)
 def test_a_frozen_encoder_keeps_weights_and_statistics(
-    epochs: str, place: Path, segmenter: Path, tmp_path: Path
+    epochs: str,
+    place: Path,
+    segmenter: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     more = ["--model.init_from", str(segmenter), "--training.freeze_encoder", epochs]
     frozen = runs.train(place / "discs", tmp_path, *more, *BRIEF)
@@ -172,6 +192,8 @@ def test_a_frozen_encoder_keeps_weights_and_statistics(
     decoder = parameters(frozen, "decoder."), parameters(segmenter, "decoder.")
     assert decoder[0].keys() == decoder[1].keys()
     assert not equal(*decoder)
+    unthawed = "The encoder has not learnt" in capsys.readouterr().err
+    assert unthawed == (epochs == "3")
     if epochs == "1":
         assert main(runs.again(tmp_path, "--trainer.max_epochs", "2")) == 0
         thawed, before = weights(frozen), weights(segmenter)
