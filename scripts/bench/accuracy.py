@@ -3,7 +3,7 @@
     python scripts/bench/accuracy.py --data DIR isbi2012_em drive --json out.json
 
 Each data set is a folder with train/ and test/, each with images/ and masks/. The peers
-(`smp_unet.py`, its recipes plain and tuned) run one after another, never together; all
+(`smp_unet.py` has the recipes) run one after another, never together; all
 sets with the first seed, then all with the next, the plain peer with the first alone.
 `--nnunet PYTHON`, of an environment as `tiled_nnunet.py` says, adds nnU-Net on a GPU.
 With --keep FOLDER every finished line is kept, and a run that was interrupted goes on
@@ -23,6 +23,7 @@ from kept import kept, place_of, write_lines
 from options import add_sets, as_flags, bench_parser, sets_of
 from peers import console
 from rich.table import Table
+from smp_unet import RECIPES
 
 from segx.evaluation.cases import CaseRow, read_cases
 from segx.evaluation.records import Json, number_or_null
@@ -31,7 +32,7 @@ from segx.metrics import defined_mean
 
 __all__ = ["Line", "main"]
 
-PEERS = ("plain", "tuned", "segx")
+PEERS = (*RECIPES, "segx")
 NNUNET = "nnunet"
 
 
@@ -41,7 +42,7 @@ class Line:
 
     Args:
         data: Name of the data set.
-        peer: ``plain``, ``tuned``, ``segx`` or ``nnunet``.
+        peer: A recipe of `smp_unet.py`, ``segx`` or ``nnunet``.
         seed: Seed of the run.
         budget_s: Seconds asked for.
         spent_s: Seconds that the training took.

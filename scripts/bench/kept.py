@@ -1,9 +1,11 @@
 """Finished measurements as files, so that an interrupted bench goes on behind them."""
 
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import peers
@@ -30,6 +32,8 @@ def kept(
 ) -> dict[str, Json]:
     """What an earlier call measured with the same settings, or what is measured now.
 
+    What was measured with another code of segx is measured anew.
+
     Args:
         path: The file of this measurement.
         settings: All that it depends on.
@@ -38,13 +42,25 @@ def kept(
     Returns:
         Settings and findings together.
     """
+    known = {**settings, "code": _code()}
     if path.is_file():
         found: dict[str, Json] = json.loads(path.read_text(encoding="utf-8"))
-        if all(found.get(key) == value for key, value in settings.items()):
+        if all(found.get(key) == value for key, value in known.items()):
+            del found["code"]
             return found
     line = {**settings, **measure()}
-    write_json(path, line)
+    write_json(path, {**line, "code": known["code"]})
     return line
+
+
+@cache
+def _code() -> str:
+    """SHA-256 of the package and the stock configs, as they are measured."""
+    digest = hashlib.sha256()
+    for folder, pattern in (("segx", "*.py"), ("configs", "*.yaml")):
+        for path in sorted(Path(peers.REPOSITORY, folder).rglob(pattern)):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def write_lines(path: Path | None, lines: Sequence[Mapping[str, Json]]) -> None:

@@ -15,6 +15,7 @@ import torch
 from rich.console import Console
 
 __all__ = [
+    "REPOSITORY",
     "attempt",
     "console",
     "environment",
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 BENCH = Path(__file__).resolve().parent
+REPOSITORY = BENCH.parent.parent
 
 # A log file is as wide as a table needs it, and a terminal as wide as it is.
 console = Console(width=None if sys.stdout.isatty() else 150)
@@ -115,8 +117,7 @@ def logged(run_folder: Path, column: str) -> list[float]:
 
 def known_environment() -> dict[str, str]:
     """The variables of this process, and this repository before all other code."""
-    repository = str(BENCH.parent.parent)
-    paths = [repository, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    paths = [str(REPOSITORY), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
+from segx.data.loading import count_workers
 from segx.evaluation.classification import ClassifiedCase
 from segx.evaluation.classified_file import write_classified
 from segx.evaluation.records import write_json
@@ -68,7 +69,7 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     train = Images(arguments.data / "train", arguments.side, flips=True)
     model = timm.create_model("resnet18", num_classes=len(train.classes))
-    batches = _batches(train, batch=arguments.batch, workers=arguments.workers)
+    batches = _batches(train, batch=arguments.batch)
     steps = _train(model, batches, deadline=started + arguments.seconds)
     trained_s = time.monotonic() - started
     test = Images(arguments.data / "test", arguments.side, flips=False)
@@ -77,9 +78,10 @@ def main() -> None:
     write_json(arguments.out / "run.json", {"steps": steps, "seconds": trained_s})
 
 
-def _batches(images: Images, *, batch: int, workers: int) -> Iterator[list[Tensor]]:
+def _batches(images: Images, *, batch: int) -> Iterator[list[Tensor]]:
     """Batches without an end in sight: no worker starts anew within a measurement."""
     sampler = RandomSampler(images, replacement=True, num_samples=batch * 1_000_000)
+    workers = count_workers("auto")
     return iter(DataLoader(images, batch, sampler=sampler, num_workers=workers))
 
 
@@ -118,7 +120,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--side", type=int, default=224, help="side of an image")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=2)
     return parser
 
 

@@ -16,6 +16,7 @@ from plain_data import endless_loader, read_set
 from torch import Tensor
 from torch.nn import functional
 
+from segx.data.loading import count_workers
 from segx.evaluation.records import write_json
 
 __all__ = ["PlainTask", "StepTimes", "main"]
@@ -80,7 +81,7 @@ def main() -> None:
     pl.seed_everything(0)
     data = read_set(arguments.data)
     loader = endless_loader(
-        data, side=arguments.crop, batch=arguments.batch, workers=arguments.workers
+        data, side=arguments.crop, batch=arguments.batch, workers=count_workers("auto")
     )
     times = StepTimes()
     trainer = pl.Trainer(
@@ -99,7 +100,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--crop", type=int, default=256, help="side of a crop")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=2)
     return parser
 
 

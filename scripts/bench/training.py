@@ -100,8 +100,8 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
         config = RunFolder(run).read_config()
         crop = config.data.crop[0] if config.data.crop else 256
         command = peers.script("plain_lightning.py", "--data", arguments.data)
-        command += ["--out", str(out), "--workers", str(arguments.workers)]
-        command += ["--crop", str(crop), "--batch", str(config.data.batch_size)]
+        command += ["--out", str(out), "--crop", str(crop)]
+        command += ["--batch", str(config.data.batch_size)]
         times["plain Lightning"] += _script(command, out, arguments.steps)
     return times
 
@@ -171,12 +171,6 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", type=int, default=20, help="steps of each run that count"
     )
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument(
-        "--workers",
-        type=int,
-        default=2,
-        help="of plain Lightning's loader; segx chooses",
-    )
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
