@@ -17,7 +17,7 @@ from segx.artifact import load_model
 from segx.cli.main import main
 from segx.config import CleaningConfig, FitConfig
 from segx.data.splits_file import join_folds
-from segx.training import crossval
+from segx.training import crossval, out_of_fold
 from segx.training.run import RunFolder
 from tests.phantoms import write_classes, write_discs, write_manifest
 from tests.training.runs import in_process
@@ -197,7 +197,7 @@ def test_an_adopted_cleaning_is_part_of_each_fold(
 ) -> None:
     run = RunFolder(Path(shutil.copytree(crossed / "fold0", tmp_path / "fold0")))
     before = load_model(run.path)
-    crossval._set_cleaning(run, CleaningConfig(largest=True))
+    out_of_fold._set_cleaning(run, CleaningConfig(largest=True))
     assert run.read_config().inference.cleaning.largest
     after = load_model(run.path)
     assert after.spec.cleaning.largest
