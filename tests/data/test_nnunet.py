@@ -272,6 +272,13 @@ def test_a_raw_data_set_comes_back_from_one(tmp_path: Path) -> None:
     assert before["channel_names"] == after["channel_names"]
 
 
+def test_test_cases_that_are_drawn_are_apart(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "set")
+    out = convert(root, tmp_path / "Dataset001_Cells", "--data.test_split", "0.5")
+    assert len(list((out / "labelsTs").iterdir())) == 2
+    assert json.loads((out / "dataset.json").read_text())["numTraining"] == 2
+
+
 def test_what_nnunet_can_not_hold_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
