@@ -76,7 +76,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
             fix="Fill it in, or take another file.",
         )
     whole = [entry for entry in usable if columns.fit(entry.masks)]
-    found.spare += [entry.image for entry in usable if entry not in whole]
+    found.spare += [entry.image for entry in usable if not columns.fit(entry.masks)]
     return Layout.of(
         with_ids((entry.case(numbers) for entry in whole), root=root),
         found,

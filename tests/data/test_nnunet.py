@@ -84,6 +84,14 @@ def test_a_picture_may_hold_all_channels(tmp_path: Path) -> None:
     assert layout.cases[0].channels == ()
 
 
+def test_a_channel_that_is_missing_is_not_made_of_another(tmp_path: Path) -> None:
+    root = write_raw(tmp_path, files=3)
+    for channel in (1, 2):
+        (root / "imagesTr" / f"case1_{channel:04d}.png").unlink()
+    with pytest.raises(DataError, match=r"case1_0000\.png: has 1 channel and is the"):
+        looked(root)
+
+
 def test_pixels_to_ignore_are_known(tmp_path: Path) -> None:
     write_raw(tmp_path)
     mask = disc()
