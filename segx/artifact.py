@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from segx.atomic import (
+    check_writable,
     digest_file,
     replacing,
     verify_digest,
@@ -39,6 +40,7 @@ __all__ = [
     "Model",
     "build_network",
     "check_model",
+    "check_model_folder",
     "find_weights",
     "load_model",
     "network_state",
@@ -175,12 +177,28 @@ def read_spec(path: str | Path) -> ModelSpec:
     return _read_checkpoint(weights)[0]
 
 
+def check_model_folder(folder: Path) -> None:
+    """Refuse a place where a model folder would replace files of another kind.
+
+    Raises:
+        ConfigError: If it has a config or weights, but not both; or can't be written.
+    """
+    config, weights = folder / "config.yaml", folder / "weights.safetensors"
+    if config.exists() != weights.exists():
+        raise ConfigError(
+            f"{folder} is no model folder, but holds {config.name} or {weights.name}, "
+            "which are not overwritten. Choose another folder."
+        )
+    check_writable(config)
+
+
 def save_model(model: Model, folder: Path) -> Path:
     """Write ``config.yaml``, ``weights.safetensors`` and the weights' digest.
 
     Returns:
-        The folder.
+        The folder; what `check_model_folder` refuses is not written.
     """
+    check_model_folder(folder)
     write_text(folder / "config.yaml", dump_yaml(model.spec.model_dump(mode="json")))
     weights = folder / "weights.safetensors"
     state = {

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and the digests that prove it later."""
 
+import errno
 import hashlib
 import os
 import re
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from segx.errors import ArtifactError
+from segx.errors import ArtifactError, ConfigError
 
 __all__ = [
+    "check_writable",
     "digest_file",
     "flush",
     "replacing",
@@ -22,6 +24,29 @@ __all__ = [
     "write_digest",
     "write_text",
 ]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Of these the system does not say which file it was."""
+
+
+def check_writable(path: Path) -> None:
+    """Find out that a file can't be written before the work that is to fill it.
+
+    Nothing is left behind, not even the folders that the file will need.
+
+    Raises:
+        ConfigError: If it is a folder, or stands where no file can be made.
+    """
+    there = next(folder for folder in path.absolute().parents if folder.exists())
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be written: {error.strerror}. Choose another place."
+        ) from error
 
 
 @contextmanager
@@ -45,6 +70,9 @@ def replacing(path: Path) -> Iterator[Path]:
         flush(temporary)
         temporary.replace(path)
         flush(path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -90,6 +118,9 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 older.replace(path)
             raise
         flush(path.parent)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -139,6 +170,12 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _name(error: OSError, path: Path) -> None:
+    """Say in the error of a full disk what was to be written."""
+    if error.errno in _FULL:
+        error.filename = str(path)
 
 
 def _umask() -> int:

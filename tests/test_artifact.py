@@ -91,6 +91,19 @@ def test_a_flipped_byte_is_noticed(model: Model, tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "weights.safetensors"])
+def test_a_model_folder_replaces_nothing_but_one(
+    name: str, model: Model, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("of a run")
+    with pytest.raises(ConfigError, match="not overwritten"):
+        save_model(model, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "of a run"
+    folder = save_model(model, tmp_path / "model")
+    assert save_model(model, folder) == folder
+
+
 def test_a_truncated_checkpoint_is_refused(model: Model, tmp_path: Path) -> None:
     path = write_checkpoint(tmp_path / "a.ckpt", model)
     path.write_bytes(path.read_bytes()[:1000])

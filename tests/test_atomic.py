@@ -1,11 +1,22 @@
 """A file appears whole or not at all, and an old one is never lost."""
 
+import errno
 import hashlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from segx.atomic import replacing, replacing_folder, sha256, sweep, write_text
+from segx.atomic import (
+    check_writable,
+    replacing,
+    replacing_folder,
+    sha256,
+    sweep,
+    write_text,
+)
+from segx.errors import ConfigError
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -21,6 +32,25 @@ def test_an_error_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
         half_written()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_is_refused_before_the_work_and_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "file")
+    check_writable(tmp_path / "deep" / "deeper" / "a.txt")
+    for bad in (tmp_path, tmp_path / "file" / "a.txt"):
+        with pytest.raises(ConfigError, match=f"{bad} can't be written"):
+            check_writable(bad)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("replace", [replacing, replacing_folder])
+def test_a_full_disk_says_what_was_to_be_written(
+    replace: Callable[[Path], AbstractContextManager[Path]], tmp_path: Path
+) -> None:
+    with pytest.raises(OSError, match="No space") as caught, replace(tmp_path / "a"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "a")
 
 
 def test_a_written_file_has_its_name_and_nothing_else_remains(tmp_path: Path) -> None:

@@ -31,10 +31,14 @@ def run(argv: list[str]) -> int:
     arguments, given = _parser().parse_with_keys(argv)
     config = _config(arguments, given)
     # Imported here, after wrong use has been refused.
+    from segx.atomic import check_writable, write_text
     from segx.cli.findings import findings_json, findings_table, verdict
     from segx.data.layouts import guess_task
     from segx.data.overview import overview
 
+    for path in (arguments.json, arguments.sheet):
+        if path not in (None, "-"):
+            check_writable(Path(path))
     is_told = arguments.config is not None
     task = arguments.task or (config.task if is_told else guess_task(config.data))
     checked = _check(config, task=task, quiet=arguments.quiet)
@@ -47,8 +51,6 @@ def run(argv: list[str]) -> int:
             console.file.write(text)
             out = messages
         else:
-            from segx.atomic import write_text
-
             write_text(Path(arguments.json), text)
     if arguments.sheet is not None:
         from segx.data.preview import write_preview

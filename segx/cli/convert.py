@@ -1,5 +1,6 @@
 """segx convert: write a data set as nnU-Net reads it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -34,12 +35,17 @@ def run(argv: list[str]) -> int:
             raise ConfigError(f"--{key}: only keys of data are allowed here.")
     data = read_config("unet", [*keys, ("data.root", arguments.root)]).data
     # Imported here, after wrong use has been refused.
+    from segx.atomic import check_writable
     from segx.data.check import check_data
+    from segx.data.nnunet import DESCRIPTION
     from segx.data.nnunet_export import write_nnunet
 
+    check_writable(arguments.out / DESCRIPTION)
     checked = check_data(data, task="segmentation", seed=0)
-    layout = checked.layout
     _, found = checked.refuse_defects()
+    splits = checked.split_of
+    cases = (replace(case, split=splits[case.id]) for case in checked.layout.cases)
+    layout = replace(checked.layout, cases=tuple(cases))
     with Progress(console=messages, transient=True) as progress:
         bar = progress.add_task("Writing", total=len(layout.cases))
         write_nnunet(

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segx.atomic import check_writable
 from segx.cli.console import console
 from segx.cli.parser import Parser
 from segx.errors import ConfigError
@@ -21,18 +22,22 @@ def run(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.int8 and arguments.format != "onnx":
         raise ConfigError("--int8 quantises what --format onnx exports: leave one out.")
-    target = _target(arguments.run, arguments.out, arguments.format)
-    # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.artifact import load_model, save_model
-
-    splits = _splits(arguments.run, arguments.data) if arguments.int8 else None
-    model = load_model(arguments.run)
+    # The run of a checkpoint is a folder above it, which a bare name does not tell.
+    run: Path = arguments.run if arguments.run.is_dir() else arguments.run.absolute()
+    target = _target(run, arguments.out, arguments.format)
     if arguments.format == "safetensors":
-        console.print(f"Written: {save_model(model, target)}", soft_wrap=True)
-        return 0
+        return _save(run, target)
+    places = _quantised_places(run, target) if arguments.int8 else []
+    for place in (target, *places):
+        check_writable(place)
+    # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.artifact import load_model
+
+    splits = _splits(run, arguments.data) if arguments.int8 else None
+    model = load_model(run)
     _export(model, target)
     if splits is not None:
-        _quantise(model, target, arguments.run, splits)
+        _quantise(model, target, places, splits)
     return 0
 
 
@@ -76,6 +81,23 @@ def _target(run: Path, out: Path | None, kind: str) -> Path:
     return out
 
 
+def _save(run: Path, folder: Path) -> int:
+    """Write the model as a folder, where that replaces nothing but such a one."""
+    from segx.artifact import check_model_folder, load_model, save_model
+
+    check_model_folder(folder)
+    saved = save_model(load_model(run), folder)
+    console.print(f"Written: {saved}", soft_wrap=True)
+    return 0
+
+
+def _quantised_places(run: Path, onnx: Path) -> list[Path]:
+    """Beside the ONNX file, and with the run so that predicting with it finds it."""
+    from segx.inference.quantise import quantised_place
+
+    return list(dict.fromkeys([quantised_place(onnx), quantised_place(run)]))
+
+
 def _splits(run: Path, data: Path | None) -> "Splits":
     """The cases to calibrate and to judge on, before anything is made of them."""
     from segx.evaluation.tiles import splits_of_run
@@ -99,16 +121,14 @@ def _export(model: "Model", target: Path) -> None:
     )
 
 
-def _quantise(model: "Model", onnx: Path, run: Path, splits: "Splits") -> None:
+def _quantise(model: "Model", onnx: Path, places: list[Path], splits: "Splits") -> None:
     from segx.evaluation.tiles import sample_tiles
     from segx.inference.engines import torch_reference
     from segx.inference.export import passport_of
     from segx.inference.parity import PARITY_LIMIT, flipped_on
-    from segx.inference.quantise import CALIBRATION_TILES, quantise, quantised_place
+    from segx.inference.quantise import CALIBRATION_TILES, quantise
     from segx.inference.runtimes.openvino import OpenVinoRuntime
 
-    # With the run, too, so that predicting with the run finds it.
-    places = list(dict.fromkeys([quantised_place(onnx), quantised_place(run)]))
     tiles = sample_tiles(splits.train, model.spec, count=CALIBRATION_TILES)
     quantise(onnx, tiles, passport=passport_of(model), to=places)
     flipped = flipped_on(

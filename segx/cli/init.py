@@ -26,10 +26,11 @@ def run(argv: list[str]) -> int:
             "another name, or replace it with --force."
         )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.atomic import write_text
+    from segx.atomic import check_writable, write_text
     from segx.data.defects import plural
     from segx.training.proposal import propose
 
+    check_writable(out)
     with messages.status("Reading") as status:
 
         def tell(done: int, total: int) -> None:
@@ -42,10 +43,7 @@ def run(argv: list[str]) -> int:
             limit_s=arguments.seconds,
             progress=tell,
         )
-    try:
-        write_text(out, text)
-    except OSError as error:
-        raise ConfigError(f"-o {out} can't be written: {error.strerror}.") from error
+    write_text(out, text)
     unsure = text.count("unsure")
     console.print(f"Written: {out}", highlight=False)
     if unsure:

@@ -84,6 +84,12 @@ def _run(name: str, arguments: list[str]) -> int:
             raise
         show_error(name, SegxError(advice))
         return SegxError.exit_code
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = error.filename2 or error.filename
+        show_error(name, SegxError(f"{place} can't be used: {error.strerror}."))
+        return SegxError.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(f"segx {name}: interrupted\n")
         return INTERRUPTED

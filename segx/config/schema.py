@@ -178,9 +178,11 @@ class DataConfig(Section):
     fold: int | None = Field(None, ge=0)
     """The part that is held out as the test split, from 0."""
     crop: tuple[int, int] | None = (192, 192)
-    """Size of a training crop; of volumes, at most that of the median plane."""
+    """Size of a training crop; of volumes, at most that of the median plane; null:
+    whole images. Not used where whole images are classified."""
     resize: tuple[int, int] | Literal["auto"] | None = "auto"
-    """Size that all images are given first; auto: volumes of small planes only."""
+    """Size that all images are given first; auto: volumes of small planes only; null:
+    none. Where whole images are classified, both mean 224x224."""
     foreground_share: float = Field(0.5, ge=0, le=1)
     """Share of the training crops that are centred on a foreground pixel, or object."""
     augment: AugmentConfig = AugmentConfig()
@@ -206,10 +208,7 @@ class DataConfig(Section):
         for name in ("crop", "resize"):
             size = getattr(self, name)
             if isinstance(size, tuple) and min(size) < 1:
-                raise ValueError(
-                    f"{name} {list(size)}: rows and columns are 1 or more; null leaves "
-                    "images as they are"
-                )
+                raise ValueError(f"{name} {list(size)}: rows and columns are 1 or more")
         for name, least in (("channels", 1), ("workers", 0)):
             number = getattr(self, name)
             if isinstance(number, int) and number < least:

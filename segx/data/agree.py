@@ -60,6 +60,7 @@ def find_common(
 ) -> Common:
     """Agree on what most cases are; those that are otherwise become findings."""
     channels = data.channels
+    _find_missing_channels(facts, layout, found)
     return Common(
         _common_channels(facts, found) if channels == "auto" else channels,
         _common_type(facts, data, found),
@@ -67,6 +68,27 @@ def find_common(
         if task in {"classification", "detection"}
         else _common_values(facts, layout, data, found),
     )
+
+
+def _find_missing_channels(
+    facts: Sequence[CaseFacts], layout: Layout, found: Findings
+) -> None:
+    """Where a data set names its channels, one file holds all, or it is not alone.
+
+    A grey picture would be read as three equal channels, and pass for whole.
+    """
+    wanted = len(layout.channel_names or ())
+    for item in facts:
+        alone = wanted > 1 and len(item.case.images) == 1
+        if alone and wanted not in {item.channels, item.stored_channels}:
+            found.add(
+                Code.CHANNEL_FILES,
+                item.case.image,
+                f"has {plural(item.channels, 'channel')} and is the only file of its "
+                "case",
+                expected=f"one file for all {wanted} channels, or one each",
+                fix="Add what is missing, or correct channel_names.",
+            )
 
 
 def _common_channels(facts: Sequence[CaseFacts], found: Findings) -> int:

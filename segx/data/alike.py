@@ -1,6 +1,6 @@
 """Images that look alike: a perceptual hash, and the pairs whose hashes are near."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,8 +79,8 @@ def signature(plane: NDArray[Any]) -> Signature | None:
 
 def look_alikes(
     signatures: Mapping[str, Signature], *, most: int = ALIKE_BITS
-) -> list[LookAlike]:
-    """All pairs of images whose signatures are near.
+) -> Iterator[LookAlike]:
+    """All pairs of images whose signatures are near, one by one: there may be many.
 
     Args:
         signatures: The signature of each image by its id.
@@ -88,14 +88,13 @@ def look_alikes(
 
     Examples:
         >>> bits = np.arange(255) % 2 == 0
-        >>> look_alikes({"a": bits, "b": ~bits, "c": bits})
+        >>> list(look_alikes({"a": bits, "b": ~bits, "c": bits}))
         [LookAlike(first='a', second='c', bits=0)]
     """
     if not signatures:
-        return []
+        return
     names = list(signatures)
     signs = np.where(list(signatures.values()), np.float32(1), np.float32(-1))
-    pairs = []
     for start in range(0, len(names), _BLOCK):
         # Each bit that differs takes 2 from the product of two rows of signs.
         alike = signs[start : start + _BLOCK] @ signs.T
@@ -103,5 +102,4 @@ def look_alikes(
         for row, second in np.argwhere(apart <= most):
             if start + row < second:
                 bits = int(apart[row, second])
-                pairs.append(LookAlike(names[start + row], names[second], bits))
-    return pairs
+                yield LookAlike(names[start + row], names[second], bits)

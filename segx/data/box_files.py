@@ -116,7 +116,16 @@ def _read_csv(path: Path, found: Findings) -> BoxFile:
             continue
         entries.append(Entry(place, text, box, name))
     words = {entry.name for entry in entries}
-    names = sorted(words, key=int) if all(map(_is_id, words)) else sorted(words)
+    are_ids = all(map(_is_id, words))
+    names = sorted(words, key=int) if are_ids else sorted(words)
+    if are_ids and len(set(map(int, words))) < len(words):
+        found.add(
+            Code.CLASS_NAMES,
+            path,
+            f"has the classes {', '.join(names)}, of which some are the same number",
+            expected="each class written in one way",
+            fix="Write 1 or 01 everywhere.",
+        )
     return BoxFile(path, tuple(images.values()), tuple(entries), tuple(names))
 
 

@@ -2,14 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Self
 
 from segx.config import DataConfig
 from segx.data.defects import Code, DefectsError, Finding, Findings, errors_among
-from segx.errors import DataError
 from segx.labels import ClassKind, Labels
 from segx.scans.suffix import split_suffix
 
@@ -20,7 +19,6 @@ __all__ = [
     "LayoutKind",
     "SplitName",
     "Task",
-    "check_both",
     "classes_of",
     "folder_beside",
     "has_mask",
@@ -207,22 +205,6 @@ def is_labelled(case: Case) -> bool:
 def has_mask(case: Case) -> bool:
     """Whether there is anything to hold a predicted mask against."""
     return bool(case.masks)
-
-
-def check_both(cases: Sequence[Case], *, root: Path) -> None:
-    """Refuse training cases of which one of two tasks can't be learnt.
-
-    Raises:
-        DataError: If not one of them has a mask, or a label.
-    """
-    masks = sum(has_mask(case) for case in cases)
-    labels = sum(is_labelled(case) for case in cases)
-    if not (masks and labels):
-        raise DataError(
-            f"Of {len(cases)} training cases of {root} {masks} have a mask and "
-            f"{labels} a label. To learn both takes some of each; for one of them take "
-            "-c unet or -c classify."
-        )
 
 
 def folder_beside(data: DataConfig, task: Task) -> str | None:

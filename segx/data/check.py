@@ -38,6 +38,7 @@ from segx.data.defects import (
     Severity,
     errors_among,
 )
+from segx.data.demands import find_unmet
 from segx.data.digests import identical_cases, image_digests
 from segx.data.examine import CaseFacts, Examined, classes_held, examine
 from segx.data.layouts import find_layout
@@ -152,10 +153,14 @@ def check_data(
     )
     common = find_common(facts, layout, data, task=task, found=found)
     boxes = find_boxes(facts, layout, data, found) if task == "detection" else None
+    for note in found.notes:
+        logger.info(note)
     traits = classes_held(facts) if boxes is None else boxes.traits()
     splits = _relations(layout, facts, data, seed, recorded, traits=traits, found=found)
     split_of = _split_of(layout, splits)
     parts = _parts(facts, split_of)
+    learnt = parts.get("train", ())
+    find_unmet(facts, learnt, data, root=layout.root, task=task, found=found)
     by_split = _weigh(layout, parts, common, boxes, found)
     if task == "multitask":
         _weigh_labels(layout, parts, found)

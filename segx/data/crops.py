@@ -38,13 +38,14 @@ class ForegroundPixels:
         self, mask: NDArray[np.uint8], labels: Labels, *, rng: np.random.Generator
     ) -> None:
         self._cols = mask.shape[1]
-        self._pixels: list[NDArray[np.intp]] = []
+        self._pixels: list[NDArray[np.integer[Any]]] = []
+        smallest = np.min_scalar_type(mask.size)  # a process keeps those of all cases
         for plane, wanted in _foreground(mask, labels):
             pixels = np.flatnonzero(plane.ravel() == wanted)
             if len(pixels) > _KEPT_PIXELS:
                 pixels = pixels[rng.integers(len(pixels), size=_KEPT_PIXELS)]
             if len(pixels):
-                self._pixels.append(pixels)
+                self._pixels.append(pixels.astype(smallest))
 
     def __bool__(self) -> bool:
         return bool(self._pixels)
@@ -155,5 +156,5 @@ def _foreground(
     """Each plane with the value that is foreground in it."""
     if labels.kind == "multilabel":
         return [(mask[..., plane], 1) for plane in range(mask.shape[2])]
-    present = np.flatnonzero(np.bincount(mask.ravel()))
+    present = np.unique(mask)  # np.bincount would make eight bytes of each
     return [(mask, int(i)) for i in present if i not in {0, labels.ignore_index}]

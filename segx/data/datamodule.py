@@ -1,6 +1,5 @@
 """A config's data section as loaders for training, validation and test."""
 
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Sampler
 
 from segx.config import DataConfig, FitConfig
 from segx.data.augment import Augment
-from segx.data.case import Case, Task, check_both
+from segx.data.case import Case, Task
 from segx.data.check import check_data
 from segx.data.dataset import (
     Cropping,
@@ -21,6 +20,7 @@ from segx.data.dataset import (
     TrainingCrops,
     WholeCases,
 )
+from segx.data.demands import CROPPED
 from segx.data.loading import batches_of, count_workers
 from segx.data.planes import enlarged, limited_crop, padded_pixels
 from segx.data.reader import CaseReader
@@ -39,9 +39,6 @@ CLASSIFIED_EXTENT = Extent(224, 224)
 """Size of the images for classification where `data.resize` is not set."""
 
 _MIB = 2**20
-
-_CROPPED = ("segmentation", "detection")
-"""Tasks whose training images may be crops."""
 
 
 class SegxDataModule(pl.LightningDataModule):
@@ -106,7 +103,6 @@ class SegxDataModule(pl.LightningDataModule):
         scale = self.survey.intensity(mean=mean, std=std)
         self.intensity = scale.for_neighbours(data.neighbours)
         self._scales = self._scan_scales()
-        self._check_planes()
         self.resize = self._resize()
         budget = data.cache_mib * _MIB
         self._train_store = self._store(self.splits.train, budget=budget)
@@ -289,7 +285,7 @@ class SegxDataModule(pl.LightningDataModule):
 
     def _training_set(self) -> TrainingCrops:
         """Crops of the training cases; for classification, the images whole."""
-        crops = self._task in _CROPPED and self._data.crop is not None
+        crops = self._task in CROPPED and self._data.crop is not None
         example = self._example_extent
         augment = Augment(
             self._data.augment,
@@ -310,26 +306,15 @@ class SegxDataModule(pl.LightningDataModule):
 
     @cached_property
     def _example_extent(self) -> Extent:
-        """Size of a training example.
-
-        Raises:
-            DataError: If whole images are asked for that make no batch.
-        """
+        """Size of a training example."""
         store = self._train_store
         extents = [store.extent(index) for index in range(len(store))]
-        if self._task in _CROPPED and self._data.crop is not None:
+        if self._task in CROPPED and self._data.crop is not None:
             crop = Extent(*self._data.crop)
             if not self._has_volumes:
                 return crop
             return limited_crop(crop, extents, batch_size=self._data.batch_size)
-        sizes = Counter(extents)
-        if len(sizes) > 1 and self._data.batch_size > 1:
-            seen = ", ".join(f"{n} of {size} px" for size, n in sizes.most_common(5))
-            raise DataError(
-                f"Training images differ in size ({seen}), and data.crop is null: they "
-                "make no batch. Set data.crop or data.resize, or data.batch_size to 1."
-            )
-        return max(sizes, key=lambda size: abs(size.rows - size.cols))
+        return max(extents, key=lambda size: abs(size.rows - size.cols))
 
     def _cost(self, extent: Extent) -> int:
         """Pixels that a network computes."""
@@ -339,24 +324,6 @@ class SegxDataModule(pl.LightningDataModule):
     def _has_volumes(self) -> bool:
         """Whether any image has more than one plane."""
         return max(self.survey.planes.values()) > 1
-
-    def _check_planes(self) -> None:
-        """Refuse what asks for planes where there are none, or can't have any.
-
-        Raises:
-            DataError: If neighbours are asked of single images, or volumes are to be
-                classified, with or without masks, or searched for boxes.
-        """
-        if self._data.neighbours and not self._has_volumes:
-            raise DataError(
-                f"data.neighbours is {self._data.neighbours}, but no image of "
-                f"{self.layout.root} has more than one plane. Set it to 0."
-            )
-        if self._task != "segmentation" and self._has_volumes:
-            raise DataError(
-                f"{self.layout.root} holds volumes, and {self._task} takes single "
-                "images. Save the planes that matter as images."
-            )
 
     def _scan_scales(self) -> dict[str, Intensity]:
         """The scale of each case, where each has its own."""
@@ -370,7 +337,7 @@ class SegxDataModule(pl.LightningDataModule):
         """Size that images are given before anything else."""
         if isinstance(self._data.resize, tuple):
             return Extent(*self._data.resize)
-        if self._task not in _CROPPED:
+        if self._task not in CROPPED:
             return CLASSIFIED_EXTENT
         if self._data.resize is None or not self._has_volumes:
             return None
@@ -378,10 +345,8 @@ class SegxDataModule(pl.LightningDataModule):
 
     def _class_labels(self) -> Labels | None:
         """What the labels of images mean, where they are told apart."""
-        if self._task in _CROPPED:
+        if self._task in CROPPED:
             return None
-        if self._task == "multitask":
-            check_both(self.splits.train, root=self.layout.root)
         return self.layout.class_labels
 
     def _class_names(self) -> tuple[str, ...]:

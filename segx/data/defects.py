@@ -119,6 +119,7 @@ class Code(Enum):
     CHANGED_DATA = "changed-data", Severity.ERROR, "Cases that are not as they were"
     TRAINED_ON = "trained-on", Severity.ERROR, "Test images that a run was trained on"
     BAD_SPLIT = "bad-split", Severity.ERROR, "Splits that can't be made"
+    UNMET = "unmet", Severity.ERROR, "What the config asks for and the data lack"
     ABSENT_CLASS = "absent-class", Severity.WARNING, "Classes that a split lacks"
     IMBALANCE = "imbalance", Severity.WARNING, "Classes that are hardly there"
 

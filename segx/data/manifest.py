@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +76,7 @@ def read_manifest(data: DataConfig, *, task: Task) -> Layout:
             fix="Fill it in, or take another file.",
         )
     whole = [entry for entry in usable if columns.fit(entry.masks)]
-    found.spare += [entry.image for entry in usable if entry not in whole]
+    found.spare += [entry.image for entry in usable if not columns.fit(entry.masks)]
     return Layout.of(
         with_ids((entry.case(numbers) for entry in whole), root=root),
         found,
@@ -171,19 +171,25 @@ class _Places:
         """The split in whose folder an image stands."""
         return SPLIT_FOLDERS.get(image.parent.parent.name)
 
-    def _at_path(self, text: str) -> Path | None:
-        """The file at a path, if there is one."""
+    def _at_path(
+        self, text: str, is_wanted: Callable[[Path], bool] = Path.is_file
+    ) -> Path | None:
+        """The file, or what else is wanted, at a path, if there is one."""
         paths = (Path(os.path.normpath(base / text)) for base in self.bases)
-        return next((path for path in paths if _is_file(path)), None)
+        try:
+            return next((path for path in paths if is_wanted(path)), None)
+        except OSError:  # a text that can't be a path
+            return None
 
     def _allowed(
         self, found: Sequence[Path], text: str, at: _At, *, folder: str
     ) -> Path | None:
         """The one file found; none, several, a link outside or no image are refused."""
         if not found:
+            what = "a folder" if self._at_path(text, Path.is_dir) else "not there"
             at.add(
                 Code.MISSING_FILE,
-                f"names {text!r}, which is not there",
+                f"names {text!r}, which is {what}",
                 expected=f"a path below {self.root}, or the name of a file in {folder}",
                 fix="Correct the line, or add the file.",
             )
@@ -211,14 +217,6 @@ class _Places:
         else:
             return found[0]
         return None
-
-
-def _is_file(path: Path) -> bool:
-    """Whether a path is a file; a text that can't be a path is none."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
 
 
 def _find(data: DataConfig) -> Path:

@@ -7,7 +7,14 @@ import numpy as np
 
 from segx.geometry import Extent
 
-__all__ = ["SMALL_PLANE_PX", "enlarged", "limited_crop", "padded_pixels", "scaled"]
+__all__ = [
+    "SMALL_PLANE_PX",
+    "are_small",
+    "enlarged",
+    "limited_crop",
+    "padded_pixels",
+    "scaled",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +22,12 @@ SMALL_PLANE_PX = 128
 """Planes of volumes whose longer side is below are enlarged to it."""
 
 _MULTIPLE = 32
+
+
+def are_small(planes: Sequence[Extent]) -> bool:
+    """Whether `enlarged` has a larger size for these planes."""
+    median = _median(planes)
+    return max(median.rows, median.cols) < SMALL_PLANE_PX
 
 
 def enlarged(planes: Sequence[Extent]) -> Extent | None:
@@ -32,11 +45,10 @@ def enlarged(planes: Sequence[Extent]) -> Extent | None:
         >>> enlarged([Extent(50, 35), Extent(51, 35), Extent(59, 33)])
         Extent(rows=128, cols=96)
     """
-    median = _median(planes)
-    factor = SMALL_PLANE_PX / max(median.rows, median.cols)
-    if factor <= 1:
+    if not are_small(planes):
         return None
-    larger = scaled(median, factor)
+    median = _median(planes)
+    larger = scaled(median, SMALL_PLANE_PX / max(median.rows, median.cols))
     logger.info(
         "Half of the planes have no more than %s px: all are resized to %s px "
         "(data.resize); masks keep their own size.",

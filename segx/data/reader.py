@@ -96,12 +96,7 @@ class CaseReader:
         """A plane with the channels, the type and the size that are asked for."""
         matched = match_channels(stored, self.channels, source=path)
         plane = matched.astype(self.dtype, copy=False)
-        if self.resize is None:
-            return plane
-        resized = resize_image(plane.astype(np.float32), self.resize)
-        # Interpolation stays between the values there are: rounding can't overflow.
-        whole = plane.dtype.kind in "ui"
-        return (np.rint(resized) if whole else resized).astype(plane.dtype)
+        return plane if self.resize is None else resize_image(plane, self.resize)
 
     def _ids(self, path: Path, values: MaskValues) -> NDArray[np.uint8]:
         """The ids of one file, ([planes, ]rows, cols)."""

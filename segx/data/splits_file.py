@@ -3,7 +3,6 @@
 import csv
 import io
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ __all__ = [
 _COLUMNS = ("case", "patient", "split", "image", "sha256")
 _NEW = ("image", "sha256")  # columns that earlier versions did not write
 _APART = "apart"
+_SPLITS = ("train", "val", "test", _APART)
 
 
 def write_splits(path: Path, splits: Splits, *, root: Path) -> None:
@@ -52,7 +52,7 @@ def read_splits(
     Raises:
         DataError: If a case is not in the file, or the file is damaged.
     """
-    stood: dict[str, list[Case]] = defaultdict(list)
+    stood: dict[str, list[Case]] = {name: [] for name in _SPLITS}
     rows = _read(path)
     for case in layout.cases:
         if case.id not in rows:
@@ -60,10 +60,14 @@ def read_splits(
                 f"{case.image} is new: {path} has no case {case.id!r}. Give the data "
                 "set that the run was trained on."
             )
-        stood[rows[case.id][2]].append(case)
-    train, val, test, apart = (
-        tuple(stood[name]) for name in ("train", "val", "test", _APART)
-    )
+        name = rows[case.id][2]
+        if name not in stood:
+            raise DataError(
+                f"{path} puts the case {case.id!r} into {name!r}; allowed: "
+                f"{', '.join(_SPLITS)}. Restore the file that segx wrote."
+            )
+        stood[name].append(case)
+    train, val, test, apart = (tuple(stood[name]) for name in _SPLITS)
     return Splits(train, val, test, apart, digests or {})
 
 

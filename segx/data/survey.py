@@ -115,11 +115,11 @@ def survey(
         fractions: Share of each class in training.
         found: Where images that have no range of values are written down.
     """
-    scale = _scan_scale(training, common.channels, data)
+    scale = _scan_scale(facts, training, common.channels, data)
     ranges = _scan_ranges(facts, common.channels, scale)
     _find_blank(ranges, facts, found)
     try:
-        (low, high), source = _intensity_range(training, common.channels, data)
+        (low, high), source = _intensity_range(training, common, data)
     except DataError as error:
         found.add(
             Code.NO_INTENSITY_RANGE,
@@ -133,7 +133,7 @@ def survey(
         found.add(
             Code.NO_INTENSITY_RANGE,
             training[0].case.image,
-            f"holds {low[0]:g} everywhere, as all training images do",
+            f"holds {_values(low)} everywhere, as all training images do",
             expected="at least two values",
             fix="Were they exported right? Replace them.",
         )
@@ -153,7 +153,10 @@ def survey(
 
 
 def _scan_scale(
-    training: Sequence[CaseFacts], channels: int, data: DataConfig
+    facts: Sequence[CaseFacts],
+    training: Sequence[CaseFacts],
+    channels: int,
+    data: DataConfig,
 ) -> ScanScale | None:
     """How each scan is scaled by itself, if that is asked for, or volumes need it.
 
@@ -166,7 +169,8 @@ def _scan_scale(
         return None
     ranges = _scan_ranges(training, channels, "percentile").values()
     widths = [max(np.subtract(high, low)) for low, high in ranges]
-    mixed = len({item.dtype for item in training}) > 1
+    # A scale learnt from the narrower type would cut off what the wider one holds.
+    mixed = len({item.dtype for item in facts}) > 1
     unlike = max(widths) > _UNLIKE * min(widths)
     if mixed or unlike:
         logger.info(
@@ -174,7 +178,7 @@ def _scan_scale(
             "its own percentiles (data.intensity: scan_percentile).",
             min(widths),
             max(widths),
-            ", their types differ" if mixed else "",
+            ", the types of all volumes differ" if mixed else "",
         )
     return "percentile" if mixed or unlike else None
 
@@ -200,26 +204,38 @@ def _find_blank(
             found.add(
                 Code.NO_INTENSITY_RANGE,
                 images[name],
-                f"holds {low[0]:g} everywhere, and each scan is scaled by itself",
+                f"holds {_values(low)} everywhere, and each scan is scaled by itself",
                 expected="at least two values",
                 fix="Take it out.",
             )
 
 
 def _intensity_range(
-    training: Sequence[CaseFacts], channels: int, data: DataConfig
+    training: Sequence[CaseFacts], common: Common, data: DataConfig
 ) -> tuple[Range, str]:
     """Stored values of all images that become 0 and 1, and where they come from."""
     if data.window is not None:
-        scale = Intensity.from_window(*data.window, channels, mean=0, std=1)
+        scale = Intensity.from_window(*data.window, common.channels, mean=0, std=1)
         return (scale.low, scale.high), scale.source
-    dtype = np.result_type(*(item.dtype for item in training))
+    dtype = np.dtype(common.dtype)
     is_byte = dtype == np.uint8 and data.intensity != "percentile"
     if is_byte or data.intensity == "range":
-        scale = Intensity.for_dtype(dtype, channels, mean=0, std=1)
+        scale = Intensity.for_dtype(dtype, common.channels, mean=0, std=1)
         return (scale.low, scale.high), scale.source
-    pooled = np.concatenate([_pixels(item, channels) for item in training])
+    pooled = np.concatenate([_pixels(item, common.channels) for item in training])
+    flat = np.flatnonzero(np.ptp(pooled, axis=0) == 0)
+    if 0 < len(flat) < common.channels:
+        logger.warning(
+            "Channel %s of the training images holds one value: nothing is learnt "
+            "from it. Channels are counted from 0.",
+            ", ".join(map(str, flat)),
+        )
     return measured_range(pooled, "percentile"), _SOURCE
+
+
+def _values(channels: Sequence[float]) -> str:
+    """The value of each channel, in words."""
+    return ", ".join(f"{value:g}" for value in channels)
 
 
 def _pixels(item: CaseFacts, channels: int) -> NDArray[Any]:

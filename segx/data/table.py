@@ -1,6 +1,7 @@
 """A CSV file as a header and rows that know their line."""
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +49,12 @@ def read_table(path: Path, *, column: str, exact: bool = False) -> Table:
             name twice.
     """
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} can't be read as CSV in UTF-8: {error}.") from error
-    first = lines[0] if lines else ""
+    # Not splitlines: it breaks at characters that a name may hold, such as U+2028.
+    lines = io.StringIO(text).readlines()
+    first = lines[0].rstrip("\n") if lines else ""
     for separator in ",;\t":
         names = next(csv.reader([first], delimiter=separator), [])
         header = tuple(name.strip() for name in names)

@@ -311,7 +311,8 @@ def measured_range(
 
     Percentiles are the 0.5th and 99.5th, as for CT in nnU-Net; where nearly all pixels
     are equal, the least and the greatest. A z-score reaches 3 standard deviations to
-    each side of the mean.
+    each side of the mean. A channel of one value becomes 0 where others tell more, such
+    as a colour that a stain leaves empty; only where all are so, low is high.
 
     Args:
         pixels: Stored values, shape (pixels, channels).
@@ -336,6 +337,9 @@ def measured_range(
         flat = low >= high
         low = np.where(flat, values.min(axis=0), low)
         high = np.where(flat, values.max(axis=0), high)
+    flat = low >= high
+    if not flat.all():
+        high = np.where(flat, low + 1, high)
     return tuple(low.tolist()), tuple(high.tolist())
 
 

@@ -39,6 +39,16 @@ def test_a_clean_set_is_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "warning" not in shown.err
 
 
+@pytest.mark.parametrize("option", ["--json", "--sheet"])
+def test_a_place_that_can_not_be_written_is_said_before_the_data_are_read(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "a.html")
+    assert main(["check", str(tmp_path / "nowhere"), option, place]) == 2
+    assert f"{place} can't be written" in capsys.readouterr().err
+
+
 def test_drawn_cases_are_said_to_be_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

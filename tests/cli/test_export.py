@@ -141,6 +141,26 @@ def test_a_model_folder_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     )
 
 
+def test_a_run_is_not_exported_over_its_own_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = fitted_run(tmp_path)
+    before = (run / "config.yaml").read_bytes()
+    wanted = ["--format", "safetensors", "-o", str(run)]
+    assert main(["export", str(run), *wanted]) == 2
+    assert "not overwritten" in capsys.readouterr().err
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_a_checkpoint_by_its_bare_name_belongs_to_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fitted_run(tmp_path)
+    monkeypatch.chdir(run / "checkpoints")
+    assert main(["export", "best.ckpt", "--format", "safetensors"]) == 0
+    assert (run / "export" / "model" / "config.yaml").is_file()
+
+
 def test_wrong_use_is_said_before_a_model_is_loaded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -30,7 +30,12 @@ def test_no_command_or_a_wrong_one_is_wrong_use(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(ScanError("a.png is cut off."), 1), (KeyboardInterrupt(), 130)]
+    ("error", "code"),
+    [
+        (ScanError("a.png is cut off."), 1),
+        (PermissionError(13, "Permission denied", "a.json"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
 )
 def test_errors_become_exit_codes(
     error: BaseException,

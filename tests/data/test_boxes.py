@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -293,3 +294,25 @@ def test_a_manifest_tells_patients_and_picks_images(tmp_path: Path) -> None:
         val = {case.patient for case in checked.splits.val}
         assert val
         assert not train & val
+
+
+def test_crowds_are_said_to_be_left_aside(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write_coco(root / "boxes.json", truth(root), names=["cell"])
+    tree = json.loads(path.read_text())
+    tree["annotations"][0]["iscrowd"] = 1
+    path.write_text(json.dumps(tree))
+    with caplog.at_level(logging.INFO, logger="segx"):
+        look(root, path.name)
+    assert "1 crowd (iscrowd) left aside" in caplog.text
+
+
+def test_a_number_that_is_written_in_two_ways_is_no_second_class(root: Path) -> None:
+    boxes = truth(root)
+    path = write_rows(root / "boxes.csv", boxes)
+    text = path.read_text().replace("cell", "1")
+    path.write_text(text.replace(",1\n", ",01\n", 1).replace(",1\r\n", ",01\r\n", 1))
+    (error,) = look(root, path.name).errors
+    assert error.code is Code.CLASS_NAMES
+    assert "1, of which some are the same number" in str(error)

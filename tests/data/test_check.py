@@ -14,7 +14,15 @@ from segx.data.check import CheckedData, check_data
 from segx.data.defects import Code, DefectsError, Severity
 from segx.data.layouts import read_layout
 from segx.errors import DataError
-from tests.data.clean import LAYOUTS, Built, LayoutName, clean
+from tests.data.clean import (
+    LAYOUTS,
+    Built,
+    LayoutName,
+    blob,
+    clean,
+    picture,
+    write,
+)
 from tests.data.defective import FAULTS, Fault, every_fault
 
 
@@ -107,6 +115,39 @@ def test_a_layout_with_a_defect_is_refused_where_only_names_are_read(
     built.mask("train0").unlink()
     with pytest.raises(DefectsError, match="1 defect"):
         read_layout(DataConfig(root=tmp_path), task="segmentation")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"neighbours": 1}, "data.neighbours is 1"),
+        ({"crop": None}, "differ in size"),
+        ({"crop": None, "batch_size": 1}, None),
+        ({"crop": None, "resize": 32}, None),
+    ],
+)
+def test_what_a_fit_would_refuse_is_found_before(
+    tmp_path: Path, keys: dict[str, object], told: str | None
+) -> None:
+    built = clean(tmp_path, "folders")
+    for number in range(3):
+        stem = f"train{number}"
+        write(built.image(stem), picture(950 + number)[:-8, :-8])
+        write(built.mask(stem), blob(950 + number)[:-8, :-8])
+    data = DataConfig.model_validate({**built.finish(), **keys})
+    errors = check_data(data, task="segmentation", seed=0).errors
+    assert [item.code for item in errors] == ([Code.UNMET] if told else [])
+    assert told is None or told in str(errors[0])
+
+
+def test_volumes_that_no_class_can_be_told_of_are_found(tmp_path: Path) -> None:
+    for number, name in enumerate(["cat", "dog"] * 4):
+        planes = np.stack([picture(10 * number + plane) for plane in range(3)])
+        write(tmp_path / name / f"{number}.nii.gz", planes)
+    data = DataConfig(root=tmp_path)
+    errors = check_data(data, task="classification", seed=0).errors
+    assert [item.code for item in errors] == [Code.UNMET]
+    assert "classification takes single images" in str(errors[0])
 
 
 def test_progress_counts_every_case(tmp_path: Path) -> None:

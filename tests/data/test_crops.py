@@ -91,4 +91,4 @@ def test_each_plane_is_a_class() -> None:
 
 def test_the_memory_does_not_grow_with_the_mask() -> None:
     pixels = ForegroundPixels(np.ones((900, 900), np.uint8), MULTICLASS, rng=rng())
-    assert sum(map(len, pixels._pixels)) == 512
+    assert sum(item.nbytes for item in pixels._pixels) == 512 * 4

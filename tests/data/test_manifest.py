@@ -248,3 +248,9 @@ def test_any_cells_are_a_layout_or_a_data_error(
 
 def test_a_name_too_long_for_a_file_is_not_found(root: Path) -> None:
     assert "which is not there" in problems(root, ["image", "x" * 5000])
+
+
+def test_a_folder_is_not_said_to_be_missing(root: Path) -> None:
+    (root / "slide.zarr").mkdir()
+    told = problems(root, ["image,mask", "slide.zarr,a"])
+    assert "names 'slide.zarr', which is a folder" in told

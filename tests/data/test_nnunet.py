@@ -84,6 +84,14 @@ def test_a_picture_may_hold_all_channels(tmp_path: Path) -> None:
     assert layout.cases[0].channels == ()
 
 
+def test_a_channel_that_is_missing_is_not_made_of_another(tmp_path: Path) -> None:
+    root = write_raw(tmp_path, files=3)
+    for channel in (1, 2):
+        (root / "imagesTr" / f"case1_{channel:04d}.png").unlink()
+    with pytest.raises(DataError, match=r"case1_0000\.png: has 1 channel and is the"):
+        looked(root)
+
+
 def test_pixels_to_ignore_are_known(tmp_path: Path) -> None:
     write_raw(tmp_path)
     mask = disc()
@@ -270,6 +278,13 @@ def test_a_raw_data_set_comes_back_from_one(tmp_path: Path) -> None:
     same(root, out)
     before, after = (json.loads((f / "dataset.json").read_text()) for f in (root, out))
     assert before["channel_names"] == after["channel_names"]
+
+
+def test_test_cases_that_are_drawn_are_apart(tmp_path: Path) -> None:
+    root = write_pairs(tmp_path / "set")
+    out = convert(root, tmp_path / "Dataset001_Cells", "--data.test_split", "0.5")
+    assert len(list((out / "labelsTs").iterdir())) == 2
+    assert json.loads((out / "dataset.json").read_text())["numTraining"] == 2
 
 
 def test_what_nnunet_can_not_hold_is_refused(

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from segx.data.case import Case
 from segx.data.mask_values import MaskValues
@@ -64,10 +65,11 @@ def test_resizing_keeps_the_type_and_the_range(tmp_path: Path, dtype: type) -> N
     assert (image.min() >= 0, image.max() <= 255) == (True, True)
 
 
-def test_a_constant_image_stays_constant(tmp_path: Path) -> None:
-    case = Case("a", save(tmp_path / "a.png", np.full((30, 30), 77, np.uint8)))
-    image = CaseReader(1, UINT8, resize=Extent(7, 50)).image(case)
-    assert (image == 77).all()
+@pytest.mark.parametrize("value", [np.uint8(77), np.uint32(2**32 - 1)])
+def test_a_constant_image_stays_constant(tmp_path: Path, value: np.generic) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.full((30, 30), value))
+    reader = CaseReader(1, value.dtype, resize=Extent(7, 50))
+    assert (reader.image(Case("a", tmp_path / "a.tif")) == value).all()
 
 
 def test_a_file_that_changed_is_named(case: Case) -> None:

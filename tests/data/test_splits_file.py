@@ -90,6 +90,15 @@ def test_splits_are_read_back(written: Path) -> None:
         read_splits(written, replace(layout, cases=cases(5)))
 
 
+@pytest.mark.parametrize("name", ["valid", "Train", ""])
+def test_no_case_is_lost_by_the_name_of_its_split(name: str, written: Path) -> None:
+    written.write_text(written.read_text().replace(",val,", f",{name},"))
+    found = tuple(case for _, part in three().items() for case in part)
+    layout = Layout(ROOT, (*found, *three().apart), kind="folders")
+    with pytest.raises(DataError, match=f"'case001' into '{name}'; allowed: train,"):
+        read_splits(written, layout)
+
+
 def test_trained_images_are_no_test_whatever_they_are_called(written: Path) -> None:
     other = Case("renamed", Path("renamed.png"))
     refuse_trained_images(written, Splits((), (), (other,), digests={"renamed": "d2"}))

@@ -14,6 +14,7 @@ from segx.data.survey import Survey
 from segx.errors import ScanError
 from segx.scans import open_scan
 from tests.data.sets import disc, picture, save, write_classes, write_pairs
+from tests.phantoms import ball, write_volume
 
 
 def check(root: Path, task: Task = "segmentation", **keys: object) -> CheckedData:
@@ -161,6 +162,38 @@ def test_blank_training_images_are_refused(tmp_path: Path) -> None:
     blank = np.zeros((40, 40), np.uint16)
     tifffile.imwrite(tmp_path / "train" / "images" / "train.tif", blank)
     assert "train.tif: holds 0 everywhere" in problems(tmp_path)
+
+
+@pytest.mark.parametrize("intensity", ["auto", "scan_percentile", "scan_zscore"])
+def test_an_empty_channel_beside_others_is_none_and_is_told(
+    tmp_path: Path, intensity: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pairs(tmp_path)
+    for number, path in enumerate(sorted((tmp_path / "images").iterdir())):
+        image = picture(seed=number).astype(np.uint16) * 9
+        image[..., 1] = 7
+        tifffile.imwrite(path.with_suffix(".tif"), image)
+        path.unlink()
+    with caplog.at_level(logging.WARNING, logger="segx"):
+        found = look(tmp_path, intensity=intensity)
+    scale = found.intensity(mean=0, std=1)
+    with open_scan(tmp_path / "images" / "a.tif") as scan:
+        unit = scale.fitted_to(scan).unit(scan.read_all())
+    assert not unit[..., 1].any()
+    assert unit[..., 0].max() > 0.7
+    if intensity == "auto":
+        assert "Channel 1 of the training images holds one value" in caplog.text
+
+
+def test_types_of_volumes_differ_wherever_the_other_one_stands(tmp_path: Path) -> None:
+    for name, dtype in (("train", np.uint8), ("val", np.int16)):
+        image, mask = ball((5, 20, 24), 1)
+        write_volume(tmp_path / name / "images" / f"{name}.nrrd", image.astype(dtype))
+        write_volume(tmp_path / name / "masks" / f"{name}.nrrd", mask)
+    assert look(tmp_path).scan_scale == "percentile"
+    assert look(tmp_path, window=[0, 99]).scan_scale is None
+    source = look(tmp_path, intensity="percentile").intensity_source
+    assert source.startswith("percentiles")
 
 
 def test_a_class_that_a_split_lacks_is_a_warning(tmp_path: Path) -> None:

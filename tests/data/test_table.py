@@ -34,6 +34,12 @@ def test_quotes_keep_a_separator(tmp_path: Path) -> None:
     assert read(tmp_path, 'image\n"a, b"\n').rows[0].get("image") == "a, b"
 
 
+@pytest.mark.parametrize("mark", ["\u2028", "\x85", "\x0b", "\x1c", "\f"])
+def test_lines_end_where_csv_ends_them(tmp_path: Path, mark: str) -> None:
+    rows = read(tmp_path, f'image\na{mark}b\n"c\nd"\n').rows
+    assert [row.get("image") for row in rows] == [f"a{mark}b", "c\nd"]
+
+
 def test_a_header_may_have_quotes_and_a_spreadsheets_empty_columns(
     tmp_path: Path,
 ) -> None:
