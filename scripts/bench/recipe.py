@@ -49,6 +49,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "deep-supervision": ("model.decoder.deep_supervision=true",),
     "standard-3x3": ("model.decoder.separable=false",),
     "half-width": ("model.decoder.channels=[128,64,32,16,16]",),
+    "double-width": ("model.decoder.channels=[512,256,128,64,32]",),
     "no-image-skip": ("model.decoder.image_skip=false",),
     "scse": ("model.decoder.attention=scse",),
     # crops, at equal pixels a step
