@@ -40,10 +40,10 @@ CLASSIFICATION_POLICY = (
     "Each class against the rest, over all cases, or over those where the class is "
     "known; the headline is the plain mean over classes, undefined ones left out. "
     "balanced_accuracy is the mean sensitivity of the most probable class; where a "
-    "case may have several classes, the mean of sensitivity and specificity at each "
-    f"class's threshold ({THRESHOLD:g} where none was chosen). brier is in 0 … 1; ece "
-    f"has {BINS} equal bins. Intervals: 95 %, patients drawn anew 2000 times. "
-    "Thresholds are chosen on validation cases only."
+    "case may have several classes, the mean of sensitivity and specificity from a "
+    f"probability of {THRESHOLD:g} on. brier is in 0 … 1; ece has {BINS} equal bins. "
+    "Intervals: 95 %, patients drawn anew 2000 times. Thresholds of a class's own are "
+    "chosen on validation cases only, and stand apart, beside what they give."
 )
 """What the numbers mean; written and printed beside them."""
 
@@ -213,7 +213,7 @@ def summarise_classified(
         DataError: If there is no case, a case has not one probability a class, or is
             there twice.
     """
-    found = ScoredCases(cases, class_names=class_names, thresholds=thresholds)
+    found = ScoredCases(cases, class_names=class_names)
     names = tuple(class_names)
     return ClassificationSummary(
         scores=ScoreEstimates(*(found.headline(name) for name in HEADLINES)),
@@ -268,18 +268,13 @@ class ScoredCases:
     Args:
         cases: What was predicted.
         class_names: In the order of the probabilities.
-        thresholds: See `summarise_classified`.
 
     Raises:
         DataError: See `summarise_classified`.
     """
 
     def __init__(
-        self,
-        cases: Sequence[ClassifiedCase],
-        *,
-        class_names: Sequence[str],
-        thresholds: Thresholds | None = None,
+        self, cases: Sequence[ClassifiedCase], *, class_names: Sequence[str]
     ) -> None:
         _check(cases, class_names)
         cases = sorted(cases, key=lambda case: case.case)
@@ -289,8 +284,6 @@ class ScoredCases:
         self.known = known_matrix(self.truth, self.probabilities)
         self.may_be_several = self.truth.ndim == 2
         self.decided = decisions(self.truth, self.probabilities)
-        if thresholds is not None and self.may_be_several:
-            self.decided = self.probabilities >= np.array(thresholds.values)
         self.resampling = Resampling([case.cluster for case in cases])
         # Scores of each class, (classes, scores), and of the draws, (draws, …).
         self._values, self._draws = self.resampling.statistic(self._scores)

@@ -199,6 +199,20 @@ def test_thresholds_come_from_other_cases_and_are_named() -> None:
     assert summarise_classified(cases, class_names=NAMES).thresholds_from is None
 
 
+@pytest.mark.parametrize("cases", [some_cases(), several_classes()])
+def test_thresholds_change_nothing_but_what_stands_at_them(
+    cases: list[ClassifiedCase],
+) -> None:
+    plain, chosen = (
+        summarise_classified(cases, class_names=NAMES, thresholds=thresholds)
+        for thresholds in (None, Thresholds((0.2, 0.3, 0.9), "val"))
+    )
+    assert chosen.scores == plain.scores
+    for one, other in zip(chosen.classes, plain.classes, strict=True):
+        assert one.at_threshold is not None
+        assert replace(one, at_threshold=None) == other
+
+
 def test_a_threshold_parts_cases_as_well_as_any_can() -> None:
     cases = some_cases()
     chosen = choose_thresholds(cases, class_names=NAMES, chosen_on="val")

@@ -256,17 +256,20 @@ def test_cases_of_several_classes_and_of_one_class_alone_can_be_reported(
 ) -> None:
     several = [
         ClassifiedCase("a", None, (1, 1), (0.9, 0.2)),
-        ClassifiedCase("b", None, (0, 1), (0.8, 0.7)),
+        ClassifiedCase("b", None, (0, 1), (0.5, 0.7)),
         ClassifiedCase("c", None, (0, UNKNOWN), (0.1, 0.9)),
         ClassifiedCase("d", None, (0, 0), (0.1, 0.4)),
     ]
     alone = [ClassifiedCase("a", None, 0, (0.9, 0.1))]
+    image = tmp_path / "b.png"
+    Image.fromarray(disc((40, 40), 0)[0]).save(image)
     for name, cases in (("several", several), ("alone", alone)):
         path = tmp_path / f"{name}.html"
         summary = summarise_classified(cases, class_names=("one", "two"))
-        write_classification_report(path, summary, cases)
+        write_classification_report(path, summary, cases, images={"b": image})
         assert addresses(path.read_text(encoding="utf-8")) == []
     html = (tmp_path / "several.html").read_text(encoding="utf-8")
     text = re.sub(r"\s+", " ", " ".join(parse(html).shown))
     assert "one against the rest: n = 1 of 4 cases" in text
     assert "two against the rest: n = 2 of 3 cases" in text
+    assert "one named (0.50)" in text  # found from 0.5 on, as everywhere

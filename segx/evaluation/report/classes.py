@@ -176,8 +176,8 @@ def _thresholds(summary: ClassificationSummary) -> list[Table]:
     return [
         Table(
             f"At thresholds that were chosen on {summary.thresholds_from} cases, "
-            f"n = {summary.n_cases}: a case is named a class at or above its "
-            "threshold; 95 % intervals over patients.",
+            f"n = {summary.n_cases}: a class is found at or above its threshold, in "
+            "this table alone; 95 % intervals over patients.",
             [
                 Column("class", is_text=True),
                 *(Column(name) for name in ("threshold", "sensitivity", "specificity")),
@@ -334,8 +334,9 @@ def _mistakes(case: ClassifiedCase, names: Sequence[str]) -> list[_Mistake]:
     for name, is_real, probability in zip(
         names, case.truth, case.probabilities, strict=True
     ):
-        sure = 1 - probability if is_real else probability
-        if is_real != UNKNOWN and sure > THRESHOLD:
+        is_named = probability >= THRESHOLD
+        if is_real not in (UNKNOWN, is_named):
+            sure = 1 - probability if is_real else probability
             text = f"{name} {'missed' if is_real else 'named'} ({probability:.2f})"
             found.append(_Mistake(case, sure, text))
     return found
