@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,15 +173,17 @@ class ClassificationSummary:
     provenance: Provenance | None = None
 
     @property
-    def rarest(self) -> ClassEstimates:
-        """The class of fewest patients, of those that some case is of."""
-        present = [item for item in self.classes if item.n] or self.classes
-        return min(present, key=lambda item: item.sensitivity.n_patients)
+    def rarest(self) -> tuple[str, int]:
+        """The class of fewest patients, and their number: what intervals rest on.
 
-    @property
-    def n_rarest(self) -> int:
-        """Number of patients of the rarest class: what intervals rest on."""
-        return self.rarest.sensitivity.n_patients
+        Of a class that nearly all cases are of, the others may be fewest.
+        """
+        groups = [
+            *((item.name, item.sensitivity) for item in self.classes),
+            *((f"'not {item.name}'", item.specificity) for item in self.classes),
+        ]
+        found = [(name, those.n_patients) for name, those in groups if those.n]
+        return min(found, key=itemgetter(1), default=(self.classes[0].name, 0))
 
     @property
     def only_predicted(self) -> str | None:

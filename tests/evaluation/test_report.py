@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,12 +158,22 @@ def test_the_rarest_class_and_a_single_answer_are_warned_of(tmp_path: Path) -> N
         ClassifiedCase(f"case{number}", None, int(number < 9), (0.9, 0.1))
         for number in range(90)
     ]
-    summary = summarise_classified(cases, class_names=("benign", "malignant"))
-    path = tmp_path / "report.html"
-    write_classification_report(path, summary, cases)
-    text = re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
+    text = said_of(cases, ("benign", "malignant"), tmp_path)
     assert "rest on 9 patients of malignant" in text
     assert "All 90 cases were taken for benign." in text
+    common = [replace(case, truth=(1, int(case.truth != 1))) for case in cases]
+    text = said_of(common, ("old", "benign"), tmp_path)
+    assert "rest on 9 patients of 'not benign'" in text
+
+
+def said_of(
+    cases: Sequence[ClassifiedCase], names: Sequence[str], folder: Path
+) -> str:
+    """What a report on the cases says in words."""
+    path = folder / "report.html"
+    summary = summarise_classified(cases, class_names=names)
+    write_classification_report(path, summary, cases)
+    return re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
 
 
 def test_lowest_middle_and_highest_are_shown_in_this_order(tmp_path: Path) -> None:

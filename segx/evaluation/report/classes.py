@@ -120,7 +120,8 @@ def report_on_classes(
 
 def _notices(summary: ClassificationSummary) -> list[Notice]:
     absent = [item.name for item in summary.classes if not item.n]
-    notices = few_patients(summary.n_rarest, of=summary.rarest.name)
+    rarest, n = summary.rarest
+    notices = few_patients(n, of=rarest)
     if summary.only_predicted is not None:
         text = f"All {summary.n_cases} cases were taken for {summary.only_predicted}."
         notices.insert(0, Notice("warning", text))
