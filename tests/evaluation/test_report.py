@@ -166,9 +166,7 @@ def test_the_rarest_class_and_a_single_answer_are_warned_of(tmp_path: Path) -> N
     assert "rest on 9 patients of 'not benign'" in text
 
 
-def said_of(
-    cases: Sequence[ClassifiedCase], names: Sequence[str], folder: Path
-) -> str:
+def said_of(cases: Sequence[ClassifiedCase], names: Sequence[str], folder: Path) -> str:
     """What a report on the cases says in words."""
     path = folder / "report.html"
     summary = summarise_classified(cases, class_names=names)
