@@ -23,7 +23,7 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.classified_file import write_classified
 from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
-from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.provenance import Provenance, folder_of_folds, versions
 from segx.evaluation.report import Look, write_classification_report
 from segx.evaluation.summary import Summary
 from segx.evaluation.summary_file import write_classification_summary
@@ -132,12 +132,14 @@ class _Run:
         splits = self.data.splits
         sizes = tuple((name, len(cases)) for name, cases in splits.items())
         notes: tuple[str, ...] = ()
+        title = None
         if (views := len(members.views)) > 1:
             notes = (f"mean of {views} test-time views",)
         if (folds := len(members.members)) > 1:  # each of them has splits of its own
             sizes = ()
             apart = f"{len(splits.test)} test cases in none of them"
             notes = (f"{folds} folds, {apart}", *notes)
+            title = folder_of_folds(item.source for item in members.members)
         return Provenance(
             truth=str(self.data.layout.root),
             prediction=", ".join(str(item.source) for item in members.members),
@@ -148,6 +150,7 @@ class _Run:
             config=self.config.model_dump(mode="json") if self.config else None,
             notes=notes,
             versions=versions(),
+            title=title,
         )
 
     @property

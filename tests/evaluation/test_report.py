@@ -23,6 +23,7 @@ from segx.evaluation.report import (
     write_classification_report,
     write_report,
 )
+from segx.evaluation.report.origin import lead, title
 from segx.evaluation.report.sketch import draw
 from segx.evaluation.summary import summarise
 from segx.labels import UNKNOWN, Labels
@@ -224,6 +225,18 @@ def test_masks_of_any_tool_are_drawn_over_their_images(tmp_path: Path) -> None:
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     for number in range(2):
         assert thumbnail(disc((30, 40), number)[0]) in html
+
+
+def test_a_report_is_called_after_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for prediction in (".", "checkpoints/best.ckpt", "../here/checkpoints/last.ckpt"):
+        assert title(Provenance(truth=".", prediction=prediction)) == "here"
+    folds = Provenance(truth=".", prediction="cv/1/a.ckpt, cv/2/a.ckpt", title="cv")
+    assert title(folds) == "cv"
+    assert lead(folds, ["p"]).startswith("1 cases from here,")
 
 
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
