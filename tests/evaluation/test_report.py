@@ -175,6 +175,23 @@ def said_of(cases: Sequence[ClassifiedCase], names: Sequence[str], folder: Path)
     return re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
 
 
+def test_a_report_on_many_classes_stays_small(tmp_path: Path) -> None:
+    names = [f"class{number:02}" for number in range(40)]
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(40), 40).tolist()
+    cases = [
+        ClassifiedCase(f"case{n}", None, n, tuple(row)) for n, row in enumerate(shares)
+    ]
+    text = said_of(cases, names, tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+    assert "The 12 of 40 classes with the least AUROC." in text
+    assert "The 12 of 40 classes with the largest calibration error." in text
+    assert "Of 40 classes they are in summary.json alone." in text
+    assert "p(most probable)" in text
+    for name in names:
+        assert name in text  # in the table of classes all of them stand
+
+
 def test_lowest_middle_and_highest_are_shown_in_this_order(tmp_path: Path) -> None:
     labels = Labels("binary", ("background", "cell"))
     rows, kept = [], []
