@@ -14,6 +14,15 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+_EMPTY = "; where there is nothing, only a false positive gives one"
+_WHY_ONE = {
+    "dice": _EMPTY,
+    "iou": _EMPTY,
+    "nsd": _EMPTY,
+    "precision": "; without a pixel of the class predicted there is none",
+}
+"""Why one model may have a measure where the other has none."""
+
 
 def run(argv: list[str]) -> int:
     """Compare two runs case by case and print the differences."""
@@ -34,11 +43,16 @@ def run(argv: list[str]) -> int:
             f"{files[0]} and {files[1]} are of boxes, and only masks and classes are "
             "compared in pairs. The intervals in each summary.json are of its own."
         )
+    if kinds[0] == "classes" and arguments.metric is not None:
+        raise ConfigError(
+            f"--metric {arguments.metric} is of masks, but {files[0]} is of classes: "
+            "all of their scores are compared. Leave it out."
+        )
     names = _names(arguments.first, arguments.second)
     found = (
         _classified(files, names)
         if kinds[0] == "classes"
-        else _masks(files, names, metric=arguments.metric)
+        else _masks(files, names, metric=arguments.metric or "dice")
     )
     only = (found.only_first, found.only_second)
     for name, cases in zip(names, only, strict=True):
@@ -68,10 +82,11 @@ def _masks(
         _say(f"{item.name}: {item.verdict(names)}")
     for item in found.classes:
         if item.n_only_first or item.n_only_second:
+            why = _WHY_ONE.get(metric, "")
             _say(
                 f"{item.name}: left out are {item.n_only_first} cases where only "
                 f"{names[0]} has a {metric} and {item.n_only_second} where only "
-                f"{names[1]} has; a Dice of nothing comes from a false positive."
+                f"{names[1]} has{why}."
             )
     return found
 
@@ -107,7 +122,6 @@ def _parser() -> Parser:
     parser.add_argument(
         "--metric",
         choices=("dice", "iou", "sensitivity", "precision", "nsd"),
-        default="dice",
         help="of masks (default: dice)",
     )
     return parser

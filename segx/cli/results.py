@@ -188,9 +188,7 @@ def _measures(item: "ClassSummary") -> list[str]:
 
 def _classification(summary: "ClassificationSummary", *, title: str) -> Table:
     heads = ["n", "AUROC", "95 %", "AP", "sens.", "spec.", "Brier", "ECE"]
-    note = _interval_note(
-        summary.n_patients, rarest=(summary.rarest.name, summary.n_rarest)
-    )
+    note = _interval_note(summary.n_patients, rarest=summary.rarest)
     if summary.only_predicted is not None:
         note += f" All cases were taken for {summary.only_predicted}."
     table = _table(heads, title=title, caption=f"{_CLASSES} {note}")

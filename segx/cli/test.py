@@ -97,8 +97,14 @@ def _parts(arguments: argparse.Namespace, *, finds_boxes: bool) -> dict[Path, _M
     from segx.inference.loading import load
 
     predictor = load(arguments.run, views=views)
+    measured = partial(
+        measure,
+        predictor,
+        is_own=arguments.data is None,
+        tolerance=arguments.tolerance,
+    )
     return {
-        place: partial(measure, predictor, part=part, tolerance=arguments.tolerance)
+        place: partial(measured, part=part)
         for part, place in places_of(predictor.spec, out).items()
     }
 

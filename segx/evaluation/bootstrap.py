@@ -104,7 +104,7 @@ class Resampling:
         of_case = defined.sum(axis=1)
         sums = self._sum_by_patient(np.where(defined, values, 0))
         counts = self._sum_by_patient(defined.astype(np.float64))
-        draws = _divide(self._counts @ sums, self._counts @ counts)
+        draws = _divide(self._totals(sums), self._totals(counts))
         return self.estimate(
             defined_mean(defined_mean(column) for column in values.T.tolist()),
             mean_of_defined(draws),
@@ -150,25 +150,41 @@ class Resampling:
         return Estimate(value, low, high, int(counted.sum()), n_patients)
 
     @cached_property
-    def _counts(self) -> NDArray[np.float64]:
+    def _counts(self) -> NDArray[np.uint16]:
         """How often each patient was drawn, (draws, patients)."""
         rng = np.random.default_rng(_SEED)
         size = self.n_patients
-        drawn = rng.integers(size, size=(DRAWS, size))
-        drawn += np.arange(DRAWS)[:, np.newaxis] * size
-        counts = np.bincount(drawn.ravel(), minlength=DRAWS * size)
-        return counts.reshape(DRAWS, size).astype(np.float64)
+        counts = np.empty((DRAWS, size), np.uint16)
+        for some in _chunks(size):
+            rows = counts[some]
+            drawn = rng.integers(size, size=rows.shape)
+            drawn += np.arange(len(rows))[:, np.newaxis] * size
+            rows[:] = np.bincount(drawn.ravel(), minlength=rows.size).reshape(-1, size)
+        return counts
 
     def _weights(self) -> Iterator[NDArray[np.float64]]:
         """How often each case was drawn, a few draws at a time, (some, n)."""
-        step = max(1, _CHUNK_VALUES // len(self._patient))
-        for first in range(0, DRAWS, step):
-            yield self._counts[first : first + step, self._patient]
+        for some in _chunks(len(self._patient)):
+            yield self._counts[some][:, self._patient].astype(np.float64)
+
+    def _totals(self, of_patient: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sums over the patients drawn, (draws, k), of values (patients, k)."""
+        parts = _chunks(self.n_patients)
+        return np.concatenate(
+            [self._counts[some].astype(np.float64) @ of_patient for some in parts]
+        )
 
     def _sum_by_patient(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         sums = np.zeros((self.n_patients, values.shape[1]))
         np.add.at(sums, self._patient, values)
         return sums
+
+
+def _chunks(size: int) -> Iterator[slice]:
+    """All draws, so few at a time that `size` values of each fit in memory."""
+    step = max(1, _CHUNK_VALUES // size)
+    for first in range(0, DRAWS, step):
+        yield slice(first, first + step)
 
 
 def _divide(

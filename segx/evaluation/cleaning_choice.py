@@ -221,7 +221,7 @@ def choose_cleaning(trials: Mapping[str, Sequence[CaseRow]]) -> Choice:
         trial=best,
         cleaning=_as_config(best, None if helped == classes else helped),
         gains=tuple(gains),
-        confidence=1 - alpha,
+        confidence=1 - max(alpha, 1 / DRAWS),  # of draws there is no rarer one
         patients=resampling.n_patients,
     )
 

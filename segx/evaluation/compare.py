@@ -1,8 +1,9 @@
 """Two models on the same cases: paired differences, with intervals."""
 
+import logging
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,8 +24,11 @@ __all__ = [
     "PairedMetric",
     "compare",
     "results_file",
+    "shared_patients",
     "verdict",
 ]
+
+_logger = logging.getLogger(__name__)
 
 PairedMetric = Literal["dice", "iou", "sensitivity", "precision", "nsd"]
 
@@ -102,8 +106,8 @@ def compare(
         metric: What to compare.
 
     Raises:
-        DataError: If the classes differ, no case is common, or the metric was not
-            measured.
+        DataError: If the classes or a case's patient differ, no case is common, or
+            the metric was not measured.
     """
     sides = (rows_by_class(first), rows_by_class(second))
     if metric == "nsd":
@@ -125,7 +129,14 @@ def compare(
         name: np.stack([metric_values(rows, metric) for rows in pair])
         for name, pair in pairs.items()
     }
-    rows = next(iter(pairs.values()))[0]
+    one, other = next(iter(pairs.values()))
+    known = shared_patients(
+        {
+            row.case: (row.patient, twin.patient)
+            for row, twin in zip(one, other, strict=True)
+        }
+    )
+    rows = [replace(row, patient=known[row.case]) for row in one]
     resampling = Resampling([row.cluster for row in rows])
     return Comparison(
         metric=metric,
@@ -138,6 +149,35 @@ def compare(
         only_first=tuple(sorted(cases[0] - common)),
         only_second=tuple(sorted(cases[1] - common)),
     )
+
+
+def shared_patients(
+    named: Mapping[str, tuple[str | None, str | None]],
+) -> dict[str, str | None]:
+    """Whom each case is of, so that both models draw the same patients.
+
+    Where only one knows the patient, that one is believed; and that is said.
+
+    Args:
+        named: By case, the patient as the first names it and as the second does.
+
+    Raises:
+        DataError: If they name two patients for a case.
+    """
+    for case, (one, other) in named.items():
+        if one is not None and other is not None and one != other:
+            raise DataError(
+                f"{case!r} is of patient {one!r} in the first and of {other!r} in the "
+                "second. Measure both with the same patients."
+            )
+    alone = sum((one is None) != (other is None) for one, other in named.values())
+    if alone:
+        _logger.warning(
+            "Of %d cases only one of the two knows the patient, which is taken for "
+            "both.",
+            alone,
+        )
+    return {case: other if one is None else one for case, (one, other) in named.items()}
 
 
 def verdict(

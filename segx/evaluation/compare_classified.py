@@ -1,7 +1,7 @@
 """Two classifiers on the same cases: paired differences, with intervals."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from segx.errors import DataError
 from segx.evaluation.bootstrap import Estimate
 from segx.evaluation.classification import HEADLINES, ClassifiedCase, ScoredCases
-from segx.evaluation.compare import NAMES, verdict
+from segx.evaluation.compare import NAMES, shared_patients, verdict
 
 __all__ = ["ClassifiedComparison", "ScoreDifference", "compare_classified"]
 
@@ -75,7 +75,8 @@ def compare_classified(
         class_names: Of both.
 
     Raises:
-        DataError: If the classes or a case's truth differ, or no case is common.
+        DataError: If the classes, a case's truth or its patient differ, or no case is
+            common.
     """
     if tuple(class_names[0]) != tuple(class_names[1]):
         raise DataError(
@@ -93,8 +94,14 @@ def compare_classified(
                 f"The truth of {case!r} is {truths[0]} in the first and {truths[1]} in "
                 "the second. Measure both on the same truth."
             )
+    known = shared_patients(
+        {case: (sides[0][case].patient, sides[1][case].patient) for case in common}
+    )
     one, other = (
-        ScoredCases([side[case] for case in common], class_names=class_names[0])
+        ScoredCases(
+            [replace(side[case], patient=known[case]) for case in common],
+            class_names=class_names[0],
+        )
         for side in sides
     )
     right, also_right = _right(one), _right(other)

@@ -17,6 +17,7 @@ ClassIds = dict[int, str]
 """Stored id → name of the class; 0 is the background."""
 
 _WHITE = 255
+_MOST_CLASSES = 255  # ids are uint8, and one is of the pixels that don't count
 
 
 def parse_classes(words: Sequence[str]) -> ClassIds:
@@ -27,7 +28,8 @@ def parse_classes(words: Sequence[str]) -> ClassIds:
             background is 0 unless it is named.
 
     Raises:
-        ConfigError: If both are mixed, or an id or a name is there twice.
+        ConfigError: If both are mixed, an id or a name is there twice, an id is too
+            large, or there are too many.
 
     Examples:
         >>> parse_classes(["background", "liver"]), parse_classes(["7=tumour"])
@@ -48,6 +50,12 @@ def parse_classes(words: Sequence[str]) -> ClassIds:
         raise ConfigError(
             f"--classes {' '.join(words)}: name two classes or more, the background "
             "first, and each differently."
+        )
+    if len(numbered) > _MOST_CLASSES or max(numbered) > MOST_STORED:
+        raise ConfigError(
+            f"--classes: {len(numbered)} names given, ids up to {max(numbered)}; "
+            f"allowed are {_MOST_CLASSES} names and ids 0 … {MOST_STORED}. Were "
+            "objects numbered instead of classes?"
         )
     return numbered
 
@@ -75,6 +83,7 @@ def explain_ids(
         the same.
 
     Raises:
+        ConfigError: If `ignore_index` can't be a value of a mask.
         DataError: If a value has no meaning; with the values found.
 
     Examples:
@@ -82,12 +91,16 @@ def explain_ids(
         >>> truth.labels.names, truth.ids, predicted.ids
         (('background', 'class_1'), {0: 0, 255: 1}, {0: 0, 1: 1})
     """
+    if ignore_index is not None and not 0 <= ignore_index <= MOST_STORED:
+        raise ConfigError(
+            f"--ignore {ignore_index}: allowed is a value that masks can hold, 0 … "
+            f"{MOST_STORED}."
+        )
     sides = [sorted(set(truth) - {ignore_index}), sorted(set(predicted))]
     names = classes or _guessed(sides)
     kind: MaskKind = "binary" if len(names) == 2 else "multiclass"
-    ignored = ignore_index
-    if ignored is not None and ignored < len(names):
-        ignored = _WHITE  # the index of a class, whatever id it is stored by
+    # The value itself may be the index of a class, or too large for an index.
+    ignored = None if ignore_index is None else _WHITE
     labels = Labels(kind, tuple(names.values()), ignored)
     there, here = (
         _ids(values, names, side)

@@ -189,12 +189,13 @@ def _patient(case: str, pattern: str | None) -> str | None:
         raise DataError(
             f"The pattern {pattern!r} is no regular expression: {error}."
         ) from error
-    if found is None:
+    patient: str | None = found and (found[1] if found.re.groups else found[0])
+    if not patient:  # an optional group may match nothing
         raise DataError(
             f"The pattern {pattern!r} finds no patient in {case!r}. It must match a "
             "part of every case's name."
         )
-    return found[1] if found.re.groups else found[0]
+    return patient
 
 
 def _missing(

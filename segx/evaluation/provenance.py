@@ -1,14 +1,16 @@
 """How numbers came about: the model, the engine, the data and the versions."""
 
 import importlib.metadata
+import os.path
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import segx
 from segx.evaluation.records import Json
 
-__all__ = ["Provenance", "versions"]
+__all__ = ["Provenance", "folder_of_folds", "versions"]
 
 # The packages that numbers depend on.
 _PACKAGES = ("monai", "numpy", "pytorch-lightning", "scipy", "timm", "torch")
@@ -28,6 +30,7 @@ class Provenance:
         config: The run's whole config; None where there is none.
         notes: What was decided on the way, such as ``0 → 0, 255 → 1``.
         versions: Of Python, segx and the packages that numbers depend on.
+        title: What was measured, by name; None for the name of `prediction`.
     """
 
     truth: str
@@ -39,6 +42,17 @@ class Provenance:
     config: Mapping[str, Json] | None = None
     notes: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
+    title: str | None = None
+
+
+def folder_of_folds(sources: Iterable[Path]) -> str:
+    """The name of the folder that holds the models of several folds.
+
+    Examples:
+        >>> folder_of_folds([Path("runs/cv/fold1/best.ckpt"), Path("runs/cv/fold2")])
+        'cv'
+    """
+    return Path(os.path.commonpath([path.absolute() for path in sources])).name
 
 
 def versions() -> tuple[tuple[str, str], ...]:

@@ -23,7 +23,7 @@ from segx.evaluation.classification import (
 )
 from segx.evaluation.classified_file import write_classified
 from segx.evaluation.masks import MaskEvaluation, common_unit, spacing_of
-from segx.evaluation.provenance import Provenance, versions
+from segx.evaluation.provenance import Provenance, folder_of_folds, versions
 from segx.evaluation.report import Look, write_classification_report
 from segx.evaluation.summary import Summary
 from segx.evaluation.summary_file import write_classification_summary
@@ -50,6 +50,7 @@ def measure(
     config: FitConfig | None = None,
     split: SplitName = "test",
     part: Part | None = None,
+    is_own: bool = True,
     tolerance: float | None = None,
     on_case: OnCase | None = None,
     on_mask: OnMask | None = None,
@@ -65,6 +66,8 @@ def measure(
         config: The run's config, to be written down beside the numbers.
         split: The cases to measure on.
         part: What to measure; None for the masks, if the model makes any.
+        is_own: Whether the splits are those of the training. Of others no threshold is
+            chosen: their val may hold what the model has learnt from.
         tolerance: Distance up to which surfaces agree, in mm, or in pixels where
             their size is unknown; None leaves the surface Dice out.
         on_case: Called with the number of cases done, and of all.
@@ -86,7 +89,7 @@ def measure(
         )
     predictor = model if isinstance(model, Predictor) else predictor_of(model)
     _check_classes(predictor, data)
-    run = _Run(predictor, data, config, split, on_case or _silent)
+    run = _Run(predictor, data, config, split, is_own, on_case or _silent)
     if part == "masks":
         return _segmentation(run, told, out, tolerance=tolerance, on_mask=on_mask)
     return _classification(run, told, out)
@@ -119,6 +122,7 @@ class _Run:
     data: SegxDataModule
     config: FitConfig | None
     split: SplitName
+    is_own: bool
     on_case: OnCase
 
     @property
@@ -128,12 +132,14 @@ class _Run:
         splits = self.data.splits
         sizes = tuple((name, len(cases)) for name, cases in splits.items())
         notes: tuple[str, ...] = ()
+        title = None
         if (views := len(members.views)) > 1:
             notes = (f"mean of {views} test-time views",)
         if (folds := len(members.members)) > 1:  # each of them has splits of its own
             sizes = ()
             apart = f"{len(splits.test)} test cases in none of them"
             notes = (f"{folds} folds, {apart}", *notes)
+            title = folder_of_folds(item.source for item in members.members)
         return Provenance(
             truth=str(self.data.layout.root),
             prediction=", ".join(str(item.source) for item in members.members),
@@ -144,6 +150,7 @@ class _Run:
             config=self.config.model_dump(mode="json") if self.config else None,
             notes=notes,
             versions=versions(),
+            title=title,
         )
 
     @property
@@ -215,9 +222,10 @@ def _classification(
         raise DataError(f"{run.data.layout.root} has no labels to measure against.")
     names = run.data.class_labels.names
     others = [case for case in run.data.splits.val if is_labelled(case)]
-    if run.split == "val" or len(run.predictor.members.members) > 1:
+    is_ensemble = len(run.predictor.members.members) > 1
+    if run.split == "val" or is_ensemble or not run.is_own:
         # Thresholds are never chosen on the cases that they are judged on, nor on
-        # those that another member of an ensemble has learnt from.
+        # those that the model, or another member of an ensemble, has learnt from.
         others = []
     total = len(cases) + len(others)
     found = [

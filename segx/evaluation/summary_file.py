@@ -78,7 +78,7 @@ def _counted(
     few = f"Under {FEW_PATIENTS} patients: intervals tend to be too narrow."
     n = summary.n_patients
     if isinstance(summary, ClassificationSummary):
-        n = summary.n_rarest
+        n = summary.rarest[1]
     return {
         "n_cases": summary.n_cases,
         "n_patients": summary.n_patients,

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from segx.errors import ModelError
 from segx.labels import UNKNOWN, Labels
-from segx.losses.loss import TINY, check_weights, share
+from segx.losses.loss import check_weights, over, share
 
 __all__ = ["ClassCE", "ClassificationLoss"]
 
@@ -55,7 +55,7 @@ class ClassificationLoss(nn.Module, ABC):
         known = target != UNKNOWN
         losses, weights = self.measure(logits.float(), target.long() * known)
         losses, weights = losses * known, weights * known
-        return losses.sum() / weights.sum().clamp_min(TINY)
+        return over(losses.sum(), weights.sum())
 
     def _check(self, logits: Tensor, target: Tensor) -> None:
         batch, classes = logits.shape[0], len(self.weights)

@@ -16,6 +16,7 @@ __all__ = [
     "SegmentationLoss",
     "check_weights",
     "not_negative",
+    "over",
     "positive",
     "share",
     "weighted_mean",
@@ -74,7 +75,12 @@ def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
     """Mean of `values` by `weights` of the same shape; 0 if all weights are 0."""
     if weights is None:
         return values.mean()
-    return (values * weights).sum() / weights.sum().clamp_min(TINY)
+    return over((values * weights).sum(), weights.sum())
+
+
+def over(total: Tensor, weight: Tensor) -> Tensor:
+    """A sum over its weight, both scalars; 0, with zero gradients, where that is 0."""
+    return torch.where(weight > 0, total, 0.0) / weight.clamp_min(TINY)
 
 
 def check_weights(given: Sequence[float] | None, *, names: Sequence[str]) -> Tensor:

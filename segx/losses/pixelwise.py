@@ -13,6 +13,7 @@ from segx.losses.loss import (
     TINY,
     SegmentationLoss,
     not_negative,
+    over,
     positive,
     share,
     weighted_mean,
@@ -74,7 +75,7 @@ class CE(Pixelwise):
             smooth = spread.mean()
         else:  # over the sum of the *true* classes' weights, as torch does
             counted = spread if belief.valid is None else spread * belief.valid
-            smooth = counted.sum() / weights.sum().clamp_min(TINY)
+            smooth = over(counted.sum(), weights.sum())
         return hard + self.label_smoothing * (smooth - hard)
 
     def _surprise_of_all_classes(self, belief: Belief) -> Tensor:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import tracemalloc
 from random import Random
 
 import numpy as np
@@ -101,6 +102,21 @@ def test_any_statistic_of_weighted_cases_has_the_same_draws(
     assert as_tuple(found) == pytest.approx(
         as_tuple(resampling.mean(scores)), nan_ok=True
     )
+
+
+def test_many_patients_take_little_memory_and_the_same_draws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patients = [str(number) for number in range(2000)]
+    scores = np.random.default_rng(0).random(2000)
+    whole = Resampling(patients).mean(scores)
+    monkeypatch.setattr("segx.evaluation.bootstrap._CHUNK_VALUES", 2**16)
+    tracemalloc.start()
+    few_at_once = Resampling(patients).mean(scores)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert as_tuple(few_at_once) == pytest.approx(as_tuple(whole))
+    assert most < 3 * DRAWS * len(patients)  # of each draw two bytes a patient stay
 
 
 def test_one_patient_has_no_interval_and_few_are_marked() -> None:

@@ -167,8 +167,7 @@ def test_every_score_has_an_interval_that_holds_it() -> None:
         for name in ("auroc", "average_precision", "brier", "ece"):
             found = getattr(item, name)
             assert 0 <= found.low < found.high <= 1
-            if name != "ece":  # of drawn patients it tends to be larger
-                assert found.low <= found.value <= found.high
+            assert found.low <= found.value <= found.high
             assert found.n == 40
     assert summary.classes[0].sensitivity.n == summary.classes[0].n
     assert summary.confusion is not None
@@ -197,6 +196,21 @@ def test_thresholds_come_from_other_cases_and_are_named() -> None:
         ]
         assert item.at_threshold.sensitivity.value == pytest.approx(np.mean(named))
     assert summarise_classified(cases, class_names=NAMES).thresholds_from is None
+
+
+@pytest.mark.parametrize("cases", [some_cases(), several_classes()])
+def test_thresholds_change_nothing_but_what_stands_at_them(
+    cases: list[ClassifiedCase],
+) -> None:
+    plain, chosen = (
+        summarise_classified(cases, class_names=NAMES, thresholds=thresholds)
+        for thresholds in (None, Thresholds((0.2, 0.3, 0.9), "val"))
+    )
+    assert chosen.scores == plain.scores
+    for one, other in zip(chosen.classes, plain.classes, strict=True):
+        assert one.at_threshold is not None
+        # nan is not equal to itself
+        assert repr(replace(one, at_threshold=None)) == repr(other)
 
 
 def test_a_threshold_parts_cases_as_well_as_any_can() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segx.data.case import Case
+from segx.evaluation.bootstrap import DRAWS
 from segx.evaluation.cases import CaseRow
 from segx.evaluation.cleaning_choice import (
     TRIALS,
@@ -117,6 +119,17 @@ def test_noise_is_hardly_ever_adopted() -> None:
         after = before + rng.integers(-60, 61, 30)
         adopted += choose_cleaning(of_dice(before, after)).trial is not None
     assert adopted <= 2  # 5 % of 30 tries, less what the other trials take
+
+
+@pytest.mark.parametrize("classes", [1, 5, 30])
+def test_no_more_confidence_is_stated_than_the_draws_can_tell(classes: int) -> None:
+    tables = of_dice(np.arange(100, 112), np.arange(100, 112))
+    rows = {
+        trial: [replace(row, class_name=str(n)) for n in range(classes) for row in some]
+        for trial, some in tables.items()
+    }
+    error = 1 - choose_cleaning(rows).confidence
+    assert error == pytest.approx(max(0.05 / (len(TRIALS) * classes), 1 / DRAWS))
 
 
 def test_a_sure_gain_is_adopted_and_a_tiny_one_is_not() -> None:

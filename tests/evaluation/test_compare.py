@@ -103,11 +103,14 @@ def test_patients_are_drawn_not_cases() -> None:
         }
         for side, rows in (("first", first), ("second", second))
     }
-    found = compare(
-        rows_of(scores["first"], patients=one), rows_of(scores["second"], patients=one)
-    )
-    assert found.n_patients == 1
-    assert "too few patients" in found.foreground.verdict()
+    # What only one of the two knows holds for both.
+    for ours, theirs in ((one, one), (one, None), (None, one)):
+        found = compare(
+            rows_of(scores["first"], patients=ours),
+            rows_of(scores["second"], patients=theirs),
+        )
+        assert found.n_patients == 1
+        assert "too few patients" in found.foreground.verdict()
 
 
 def test_what_can_not_be_compared_is_refused() -> None:

@@ -70,6 +70,20 @@ def test_changing_places_changes_the_signs_and_the_same_model_shows_nothing() ->
     assert all("holds 0" in item.verdict() for item in same.scores)
 
 
+def test_both_draw_the_patients_that_either_knows(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    first, second = some(1), some(2)
+    whole = compared(first, second)
+    assert not caplog.messages
+    hidden = [replace(case, patient=None) for case in second]
+    assert compared(first, hidden) == whole
+    assert "Of 100 cases only one of the two knows" in caplog.text
+    renamed = [replace(case, patient="p0") for case in second]
+    with pytest.raises(DataError, match=r"'case02' is of patient 'p1' .* of 'p0' in"):
+        compared(first, renamed)
+
+
 def test_cases_of_one_side_are_listed_and_other_truths_refused() -> None:
     found = compared(some(1)[1:], some(2)[:-1])
     assert (found.only_first, found.only_second) == (("case99",), ("case00",))
@@ -107,7 +121,10 @@ def test_the_command_compares_classifiers(
     assert "only masks and classes" in " ".join(capsys.readouterr().err.split())
     assert main(["compare", str(boxes), str(tmp_path / "a")]) == 2
     assert "boxes.csv is of boxes" in " ".join(capsys.readouterr().err.split())
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    runs = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main([*runs, "--metric", "iou"]) == 2
+    assert "--metric iou is of masks" in " ".join(capsys.readouterr().err.split())
+    assert main(runs) == 0
     shown = capsys.readouterr().out
     assert "auroc: b is better" in shown
     assert max(map(len, shown.splitlines())) <= 80

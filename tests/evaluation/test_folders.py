@@ -164,7 +164,12 @@ def test_ignored_pixels_do_not_count(folders: tuple[Path, Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pattern", "message"), [("(", "no regular"), (r"q(\d)", "no patient in 'p0_s0'")]
+    ("pattern", "message"),
+    [
+        ("(", "no regular"),
+        (r"q(\d)", "no patient in 'p0_s0'"),
+        (r"^(q\d)?", "no patient in 'p0_s0'"),
+    ],
 )
 def test_patterns_that_find_no_patient_are_refused(
     folders: tuple[Path, Path], pattern: str, message: str

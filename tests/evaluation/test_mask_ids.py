@@ -4,7 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from segx.data.mask_values import MOST_STORED
 from segx.errors import ConfigError, DataError
 from segx.evaluation.mask_ids import explain_ids, parse_classes, values_of
 
@@ -72,7 +75,15 @@ def test_values_without_a_meaning_are_refused(
 
 @pytest.mark.parametrize(
     "words",
-    [["liver"], ["a", "a"], ["1=a", "b"], ["1=a", "1=b"], ["1=a", "2=a"]],
+    [
+        ["liver"],
+        ["a", "a"],
+        ["1=a", "b"],
+        ["1=a", "1=b"],
+        ["1=a", "2=a"],
+        ["70000=a"],
+        [f"class {number}" for number in range(256)],
+    ],
 )
 def test_classes_that_can_not_be_are_refused(words: list[str]) -> None:
     with pytest.raises(ConfigError, match="--classes"):
@@ -86,13 +97,20 @@ def test_values_that_are_no_ids_are_refused_with_the_file() -> None:
             values_of(np.array([0, value]), source=Path("a.nii"))
 
 
-@pytest.mark.parametrize("ignored", [1, 2, 9])
+@given(st.integers(0, MOST_STORED).filter(lambda value: value not in {0, 3, 5}))
 def test_what_is_ignored_takes_no_class_with_it(ignored: int) -> None:
     classes = {0: "background", 3: "kidney", 5: "cyst"}
     real, named = explain_ids(
         {0, 3, 5, ignored}, {0, 3, 5}, classes=classes, ignore_index=ignored
     )
     assert real.labels == named.labels
-    assert {stored: real.ids[stored] for stored in classes} == {0: 0, 3: 1, 5: 2}
-    assert real.ids[ignored] == real.labels.ignore_index
-    assert real.labels.ignore_index not in {0, 1, 2}
+    stored = np.array([0, 3, 5, ignored], np.uint16)
+    ids = real.to_ids(stored, source=Path("a.png")).tolist()
+    assert ids == [0, 1, 2, real.labels.ignore_index]
+    assert ids[3] not in {0, 1, 2}
+
+
+@pytest.mark.parametrize("ignored", [-1, MOST_STORED + 1])
+def test_what_no_mask_can_hold_is_not_ignored(ignored: int) -> None:
+    with pytest.raises(ConfigError, match=f"--ignore {ignored}: .* 0 … 65535"):
+        explain_ids({0, 1}, {0, 1}, ignore_index=ignored)

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from segx.evaluation.report import (
     write_classification_report,
     write_report,
 )
+from segx.evaluation.report.origin import lead, title
 from segx.evaluation.report.sketch import draw
 from segx.evaluation.summary import summarise
 from segx.labels import UNKNOWN, Labels
@@ -156,12 +159,37 @@ def test_the_rarest_class_and_a_single_answer_are_warned_of(tmp_path: Path) -> N
         ClassifiedCase(f"case{number}", None, int(number < 9), (0.9, 0.1))
         for number in range(90)
     ]
-    summary = summarise_classified(cases, class_names=("benign", "malignant"))
-    path = tmp_path / "report.html"
-    write_classification_report(path, summary, cases)
-    text = re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
+    text = said_of(cases, ("benign", "malignant"), tmp_path)
     assert "rest on 9 patients of malignant" in text
     assert "All 90 cases were taken for benign." in text
+    common = [replace(case, truth=(1, int(case.truth != 1))) for case in cases]
+    text = said_of(common, ("old", "benign"), tmp_path)
+    assert "rest on 9 patients of 'not benign'" in text
+
+
+def said_of(cases: Sequence[ClassifiedCase], names: Sequence[str], folder: Path) -> str:
+    """What a report on the cases says in words."""
+    path = folder / "report.html"
+    summary = summarise_classified(cases, class_names=names)
+    write_classification_report(path, summary, cases)
+    return re.sub(r"\s+", " ", " ".join(parse(path.read_text("utf-8")).shown))
+
+
+def test_a_report_on_many_classes_stays_small(tmp_path: Path) -> None:
+    names = [f"class{number:02}" for number in range(40)]
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.ones(40), 40).tolist()
+    cases = [
+        ClassifiedCase(f"case{n}", None, n, tuple(row)) for n, row in enumerate(shares)
+    ]
+    text = said_of(cases, names, tmp_path)
+    assert (tmp_path / "report.html").stat().st_size < 1_000_000
+    assert "The 12 of 40 classes with the least AUROC." in text
+    assert "The 12 of 40 classes with the largest calibration error." in text
+    assert "Of 40 classes they are in summary.json alone." in text
+    assert "p(most probable)" in text
+    for name in names:
+        assert name in text  # in the table of classes all of them stand
 
 
 def test_lowest_middle_and_highest_are_shown_in_this_order(tmp_path: Path) -> None:
@@ -216,6 +244,18 @@ def test_masks_of_any_tool_are_drawn_over_their_images(tmp_path: Path) -> None:
         assert thumbnail(disc((30, 40), number)[0]) in html
 
 
+def test_a_report_is_called_after_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for prediction in (".", "checkpoints/best.ckpt", "../here/checkpoints/last.ckpt"):
+        assert title(Provenance(truth=".", prediction=prediction)) == "here"
+    folds = Provenance(truth=".", prediction="cv/1/a.ckpt, cv/2/a.ckpt", title="cv")
+    assert title(folds) == "cv"
+    assert lead(folds, ["p"]).startswith("1 cases from here,")
+
+
 def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         evaluation = MaskEvaluation(LABELS, unit="px")
@@ -256,17 +296,20 @@ def test_cases_of_several_classes_and_of_one_class_alone_can_be_reported(
 ) -> None:
     several = [
         ClassifiedCase("a", None, (1, 1), (0.9, 0.2)),
-        ClassifiedCase("b", None, (0, 1), (0.8, 0.7)),
+        ClassifiedCase("b", None, (0, 1), (0.5, 0.7)),
         ClassifiedCase("c", None, (0, UNKNOWN), (0.1, 0.9)),
         ClassifiedCase("d", None, (0, 0), (0.1, 0.4)),
     ]
     alone = [ClassifiedCase("a", None, 0, (0.9, 0.1))]
+    image = tmp_path / "b.png"
+    Image.fromarray(disc((40, 40), 0)[0]).save(image)
     for name, cases in (("several", several), ("alone", alone)):
         path = tmp_path / f"{name}.html"
         summary = summarise_classified(cases, class_names=("one", "two"))
-        write_classification_report(path, summary, cases)
+        write_classification_report(path, summary, cases, images={"b": image})
         assert addresses(path.read_text(encoding="utf-8")) == []
     html = (tmp_path / "several.html").read_text(encoding="utf-8")
     text = re.sub(r"\s+", " ", " ".join(parse(html).shown))
     assert "one against the rest: n = 1 of 4 cases" in text
     assert "two against the rest: n = 2 of 3 cases" in text
+    assert "one named (0.50)" in text  # found from 0.5 on, as everywhere

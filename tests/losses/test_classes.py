@@ -111,8 +111,9 @@ def test_a_batch_of_which_nothing_is_known_costs_nothing(
     assert not gradient(value, logits).any()
 
 
-def test_a_batch_without_weight_costs_nothing() -> None:
-    loss = ClassCE(TWO, class_weights=(0.0, 1.0))
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_without_weight_costs_nothing(smoothing: float) -> None:
+    loss = ClassCE(TWO, class_weights=(0.0, 1.0), label_smoothing=smoothing)
     logits = some_logits(3, 2)
     value = loss(logits, torch.zeros(3, dtype=torch.int64))
     assert float(value.detach()) == 0

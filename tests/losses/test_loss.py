@@ -192,7 +192,12 @@ def test_any_batch_gives_a_finite_loss_of_at_least_zero(
     )
     pick = torch.randint(len(values), (batch, side, side), generator=random)
     logits = 10 * torch.randn(batch, 1, side, side, generator=random)
-    value = float(LOSSES[name](labels)(logits, values[pick]))
+    weights = data.draw(st.sampled_from([None, (0.0, 1.0), (1.0, 0.0)]))
+    smoothing = data.draw(st.sampled_from([0.0, 0.1]))
+    can_smooth = name in {"BCE", "CE", "DiceCE"}
+    options = {"label_smoothing": smoothing} if can_smooth else {}
+    loss = LOSSES[name](labels, class_weights=weights, **options)
+    value = float(loss(logits, values[pick]))
     assert -1e-6 <= value < 1000
 
 

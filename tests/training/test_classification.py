@@ -58,6 +58,21 @@ def test_several_classes_are_measured_each_by_itself(
         rows = list(csv.DictReader(file))
     assert [row["t_bright"] for row in rows] == ["1", "1", "0", "0"]
     assert {row["t_odd"] for row in rows} == {"0", "1"}
+    assert summary["thresholds_from"] == "val"
+
+
+def test_no_threshold_is_chosen_on_the_val_of_other_splits(
+    run: Path, tmp_path: Path
+) -> None:
+    # Elsewhere what the run has learnt from may stand in val.
+    data, copy = shutil.copytree(run.parent / "data", tmp_path / "data"), tmp_path / "a"
+    lines = (data / "list.csv").read_text()
+    lines = lines.replace("train", "aside").replace("val", "train")
+    (data / "list.csv").write_text(lines.replace("aside", "val"))
+    shutil.copytree(run, copy)
+    assert main(["test", str(copy), "--data", str(data)]) == 0
+    summary = json.loads((copy / "test" / "summary.json").read_text())
+    assert summary["thresholds_from"] is None
 
 
 def test_several_classes_are_predicted_with_flips(run: Path, tmp_path: Path) -> None:

@@ -5,17 +5,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from segx.errors import SegxError
-from segx.evaluation.bootstrap import Resampling
 from segx.evaluation.classification import (
     CLASSIFICATION_POLICY,
-    ClassEstimates,
     ClassificationSummary,
     ClassifiedCase,
 )
-from segx.evaluation.report.cells import MOST_ROWS, NO_INTERVAL, shown
+from segx.evaluation.report.cells import (
+    MOST_CHARTS,
+    MOST_ROWS,
+    NO_INTERVAL,
+    confusion_matrix,
+    shown,
+)
+from segx.evaluation.report.class_charts import (
+    calibration,
+    is_known,
+    is_of,
+    roc_charts,
+)
 from segx.evaluation.report.origin import (
     few_patients,
     foot,
@@ -29,12 +38,9 @@ from segx.labels import UNKNOWN
 from segx.metrics.classification import THRESHOLD
 from segx.pages import (
     Block,
-    Chart,
-    Charts,
     Column,
     Gallery,
     Headline,
-    Matrix,
     Notice,
     Page,
     Picture,
@@ -44,9 +50,7 @@ from segx.pages import (
     thumbnail,
     write_page,
 )
-from segx.pages.charts import Band, Curve, curves
 from segx.pages.glance import glance
-from segx.pages.reliability import reliability
 
 __all__ = ["report_on_classes", "write_classification_report"]
 
@@ -101,8 +105,8 @@ def report_on_classes(
     names = [item.name for item in summary.classes]
     sections = [
         Section("Per class", _per_class(summary)),
-        Section("ROC", _roc(summary, cases)),
-        Section("Calibration", [_calibration(summary)]),
+        Section("ROC", roc_charts(summary, cases)),
+        Section("Calibration", calibration(summary)),
         Section("Confusion", _confusion(summary)),
         Section("Surest mistakes", _gallery(cases, names, images, look)),
         Section("All cases", [_all_cases(cases, names)]),
@@ -120,7 +124,8 @@ def report_on_classes(
 
 def _notices(summary: ClassificationSummary) -> list[Notice]:
     absent = [item.name for item in summary.classes if not item.n]
-    notices = few_patients(summary.n_rarest, of=summary.rarest.name)
+    rarest, n = summary.rarest
+    notices = few_patients(n, of=rarest)
     if summary.only_predicted is not None:
         text = f"All {summary.n_cases} cases were taken for {summary.only_predicted}."
         notices.insert(0, Notice("warning", text))
@@ -176,8 +181,8 @@ def _thresholds(summary: ClassificationSummary) -> list[Table]:
     return [
         Table(
             f"At thresholds that were chosen on {summary.thresholds_from} cases, "
-            f"n = {summary.n_cases}: a case is named a class at or above its "
-            "threshold; 95 % intervals over patients.",
+            f"n = {summary.n_cases}: a class is found at or above its threshold, in "
+            "this table alone; 95 % intervals over patients.",
             [
                 Column("class", is_text=True),
                 *(Column(name) for name in ("threshold", "sensitivity", "specificity")),
@@ -196,87 +201,6 @@ def _thresholds(summary: ClassificationSummary) -> list[Table]:
     ]
 
 
-def _roc(
-    summary: ClassificationSummary, cases: Sequence[ClassifiedCase]
-) -> list[Block]:
-    charts = [
-        _roc_chart(item, index, cases)
-        for index, item in enumerate(summary.classes)
-        if item.roc is not None
-    ]
-    return [Charts(charts)] if charts else []
-
-
-def _roc_chart(
-    item: ClassEstimates, index: int, cases: Sequence[ClassifiedCase]
-) -> Chart:
-    told = [case for case in cases if _is_known(case, index)]
-    real = np.array([_is_of(case, index) for case in told])
-    scored = np.array([case.probabilities[index] for case in told])
-    resampling = Resampling([case.cluster for case in told])
-    grid, low, high = _band(real, scored, resampling)
-    corners = item.roc or ((), ())
-    svg = curves(
-        [Curve("sensitivity", corners[0], corners[1])],
-        band=Band(grid, low, high),
-        x_axis="1 − specificity",
-        y_axis="sensitivity",
-        is_unit_square=True,
-    )
-    area = item.auroc
-    span = f", 95 % interval {area.low:.3f} to {area.high:.3f}"
-    return Chart(
-        svg,
-        f"{item.name} against the rest: n = {item.n} of {len(told)} cases. AUROC "
-        f"{area.value:.3f}{'' if area.draws_agree else span}; the band "
-        "is the 95 % interval of the sensitivity, patients drawn anew.",
-    )
-
-
-def _band(
-    real: NDArray[np.bool_], scored: NDArray[np.float64], resampling: Resampling
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """For false positive rates the interval that the sensitivity is in."""
-    grid = np.linspace(0, 1, 101)
-    order = np.argsort(-scored, kind="stable")
-    is_last = np.append(np.diff(scored[order]) != 0, True)  # ties are named together
-
-    def sensitivities(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        drawn = weights[:, order]
-        found = np.cumsum(drawn * real[order], axis=1)[:, is_last]
-        wrong = np.cumsum(drawn * ~real[order], axis=1)[:, is_last]
-        curves_drawn = np.full((len(drawn), len(grid)), np.nan)
-        for row, (y, x) in enumerate(zip(found, wrong, strict=True)):
-            if y[-1] and x[-1]:
-                ends = np.append(0, x / x[-1]), np.append(0, y / y[-1])
-                curves_drawn[row] = np.interp(grid, *ends)
-        return curves_drawn
-
-    _, draws = resampling.statistic(sensitivities)
-    low, high = np.nanquantile(draws, (0.025, 0.975), axis=0)
-    return grid, low, high
-
-
-def _calibration(summary: ClassificationSummary) -> Charts:
-    return Charts(
-        [
-            Chart(
-                reliability(
-                    item.reliability.probability,
-                    item.reliability.frequency,
-                    item.reliability.n,
-                    unit="cases",
-                    has_intervals=True,
-                ),
-                f"{item.name}: share of the cases that are of the class by predicted "
-                f"probability, n = {sum(item.reliability.n)} in 15 bins, with 95 % "
-                f"Wilson intervals; expected calibration error {item.ece.value:.3f}.",
-            )
-            for item in summary.classes
-        ]
-    )
-
-
 def _confusion(summary: ClassificationSummary) -> list[Block]:
     if summary.confusion is None:
         return []
@@ -284,7 +208,7 @@ def _confusion(summary: ClassificationSummary) -> list[Block]:
         f"Cases by true and most probable class, n = {summary.n_cases}: share of the "
         "true class (a row), and number."
     )
-    return [Matrix(caption, summary.confusion.names, summary.confusion.counts)]
+    return [confusion_matrix(caption, summary.confusion)]
 
 
 def _gallery(
@@ -334,8 +258,9 @@ def _mistakes(case: ClassifiedCase, names: Sequence[str]) -> list[_Mistake]:
     for name, is_real, probability in zip(
         names, case.truth, case.probabilities, strict=True
     ):
-        sure = 1 - probability if is_real else probability
-        if is_real != UNKNOWN and sure > THRESHOLD:
+        is_named = probability >= THRESHOLD
+        if is_real not in (UNKNOWN, is_named):
+            sure = 1 - probability if is_real else probability
             text = f"{name} {'missed' if is_real else 'named'} ({probability:.2f})"
             found.append(_Mistake(case, sure, text))
     return found
@@ -346,6 +271,9 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
     ordered = sorted(cases, key=lambda case: (_of_truth(case), case.case))
     has_patients = any(case.patient for case in cases)
     may_be_several = any(isinstance(case.truth, tuple) for case in cases)
+    columns = [f"p({name})" for name in names]
+    if is_wide := len(names) > MOST_CHARTS:
+        columns = ["p(truth)", "p(most probable)"]
     part = "all" if len(cases) <= MOST_ROWS else f"the {MOST_ROWS} least probable"
     return Table(
         f"Cases, least probability of the truth first: {part} of n = {len(cases)}. "
@@ -355,15 +283,19 @@ def _all_cases(cases: Sequence[ClassifiedCase], names: Sequence[str]) -> Table:
             *([Column("patient", is_text=True)] if has_patients else []),
             Column("truth", is_text=True),
             Column("named" if may_be_several else "most probable", is_text=True),
-            *(Column(f"p({name})") for name in names),
+            *map(Column, columns),
         ],
         [
             [
                 case.case,
                 *([case.patient or ""] if has_patients else []),
-                ", ".join(name for k, name in enumerate(names) if _is_of(case, k)),
+                ", ".join(name for k, name in enumerate(names) if is_of(case, k)),
                 _named(case, names),
-                *case.probabilities,
+                *(
+                    (_of_truth(case), max(case.probabilities))
+                    if is_wide
+                    else case.probabilities
+                ),
             ]
             for case in ordered[:MOST_ROWS]
         ],
@@ -379,21 +311,11 @@ def _named(case: ClassifiedCase, names: Sequence[str]) -> str:
     return ", ".join(name for name, probability in found if probability >= THRESHOLD)
 
 
-def _is_of(case: ClassifiedCase, index: int) -> bool:
-    if isinstance(case.truth, int):
-        return case.truth == index
-    return case.truth[index] == 1
-
-
-def _is_known(case: ClassifiedCase, index: int) -> bool:
-    return isinstance(case.truth, int) or case.truth[index] != UNKNOWN
-
-
 def _of_truth(case: ClassifiedCase) -> float:
     """Probability that was given to the truth; of several, the least."""
     return min(
-        probability if _is_of(case, index) else 1 - probability
+        probability if is_of(case, index) else 1 - probability
         for index, probability in enumerate(case.probabilities)
-        if _is_of(case, index)
-        or (not isinstance(case.truth, int) and _is_known(case, index))
+        if is_of(case, index)
+        or (not isinstance(case.truth, int) and is_known(case, index))
     )

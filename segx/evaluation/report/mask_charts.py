@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 
 from segx.evaluation.cases import CaseRow
-from segx.evaluation.report.cells import in_words, shown
+from segx.evaluation.report.cells import MOST_CHARTS, in_words, shown
 from segx.evaluation.summary import Summary
 from segx.pages import Block, Chart, Charts
 from segx.pages.charts import MOST_GROUPS, Strip, dots, strip_legend, strips
@@ -16,8 +16,6 @@ from segx.pages.reliability import reliability
 from segx.pages.render import spaced
 
 __all__ = ["calibration", "distribution", "size_chart"]
-
-_MOST_CHARTS = 12
 
 
 def distribution(summary: Summary, rows: Sequence[CaseRow]) -> list[Block]:
@@ -98,7 +96,7 @@ def calibration(summary: Summary) -> list[Block]:
         for item in summary.classes
         if item.reliability is not None
     ]
-    worst = sorted(known, key=lambda item: -item[1].ece)[:_MOST_CHARTS]
+    worst = sorted(known, key=lambda item: -item[1].ece)[:MOST_CHARTS]
     charts = [
         Chart(
             reliability(

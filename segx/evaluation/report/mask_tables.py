@@ -4,9 +4,15 @@ import math
 from collections.abc import Sequence
 
 from segx.evaluation.cases import CaseRow
-from segx.evaluation.report.cells import MOST_ROWS, NO_INTERVAL, in_words, shown
+from segx.evaluation.report.cells import (
+    MOST_ROWS,
+    NO_INTERVAL,
+    confusion_matrix,
+    in_words,
+    shown,
+)
 from segx.evaluation.summary import POLICY, Summary
-from segx.pages import Block, Cell, Column, Matrix, Table, Text
+from segx.pages import Block, Cell, Column, Table, Text
 
 __all__ = [
     "all_cases",
@@ -117,11 +123,10 @@ def confusion(summary: Summary) -> list[Block]:
     if summary.confusion is None:
         return []
     return [
-        Matrix(
+        confusion_matrix(
             f"Pixels by true and predicted class, all n = {summary.n_cases} cases "
             "together: share of the true class (a row), and number.",
-            summary.confusion.names,
-            summary.confusion.counts,
+            summary.confusion,
         )
     ]
 

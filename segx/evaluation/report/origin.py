@@ -17,7 +17,9 @@ def title(source: Provenance | None) -> str:
     """What was measured: the run's name, or that of a folder of masks."""
     if source is None:
         return "Evaluation"
-    path = Path(source.prediction)
+    if source.title is not None:
+        return source.title
+    path = Path(source.prediction).absolute()  # "." has no name
     return path.parents[1].name if path.parent.name == "checkpoints" else path.name
 
 
@@ -30,7 +32,7 @@ def lead(source: Provenance | None, patients: Iterable[str | None]) -> str:
     """
     named = list(patients)
     split = f" {source.split}" if source and source.split else ""
-    where = f" from {Path(source.truth).name}" if source else ""
+    where = f" from {Path(source.truth).absolute().name}" if source else ""
     known = "" if any(named) else " Patients are not known: each case counts as one."
     return (
         f"{len(named)}{split} cases{where}, each measured as a whole at its own size."
