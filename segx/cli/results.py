@@ -290,7 +290,7 @@ def _interval_note(n_patients: int, *, rarest: tuple[str, int] | None = None) ->
     name, n = rarest or ("", n_patients)
     if n >= FEW_PATIENTS:
         return f"{note}."
-    of = f" ({name} has {n})" if name else ""
+    of = f" ('{name}' has {n})" if name else ""
     return f"{note}; under {FEW_PATIENTS}{of} intervals tend to be too narrow."
 
 

@@ -180,7 +180,7 @@ class ClassificationSummary:
         """
         groups = [
             *((item.name, item.sensitivity) for item in self.classes),
-            *((f"'not {item.name}'", item.specificity) for item in self.classes),
+            *((f"not {item.name}", item.specificity) for item in self.classes),
         ]
         found = [(name, those.n_patients) for name, those in groups if those.n]
         return min(found, key=itemgetter(1), default=(self.classes[0].name, 0))

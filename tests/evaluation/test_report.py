@@ -160,7 +160,7 @@ def test_the_rarest_class_and_a_single_answer_are_warned_of(tmp_path: Path) -> N
         for number in range(90)
     ]
     text = said_of(cases, ("benign", "malignant"), tmp_path)
-    assert "rest on 9 patients of malignant" in text
+    assert "rest on 9 patients of 'malignant'" in text
     assert "All 90 cases were taken for benign." in text
     common = [replace(case, truth=(1, int(case.truth != 1))) for case in cases]
     text = said_of(common, ("old", "benign"), tmp_path)

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 import segx
+from segx.data.defects import plural
 from segx.evaluation.bootstrap import FEW_PATIENTS
 from segx.evaluation.provenance import Provenance
 from segx.pages import Block, Facts, Listing, Notice
@@ -49,7 +50,7 @@ def few_patients(n_patients: int, *, of: str = "") -> list[Notice]:
     """
     if n_patients >= FEW_PATIENTS:
         return []
-    patients = f"{n_patients} patients of {of}" if of else f"{n_patients} patients"
+    patients = plural(n_patients, "patient") + (f" of '{of}'" if of else "")
     text = (
         f"The intervals rest on {patients}: under {FEW_PATIENTS} they are too narrow "
         "to be taken at their word. Measure more before you decide."
