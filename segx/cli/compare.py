@@ -34,11 +34,17 @@ def run(argv: list[str]) -> int:
             f"{files[0]} and {files[1]} are of boxes, and only masks and classes are "
             "compared in pairs. The intervals in each summary.json are of its own."
         )
+    if kinds[0] == "classes" and arguments.metric is not None:
+        raise ConfigError(
+            f"--metric {arguments.metric} is about masks, but {files[0]} and "
+            f"{files[1]} are of classes, all of whose scores are compared. Leave it "
+            "out."
+        )
     names = _names(arguments.first, arguments.second)
     found = (
         _classified(files, names)
         if kinds[0] == "classes"
-        else _masks(files, names, metric=arguments.metric)
+        else _masks(files, names, metric=arguments.metric or "dice")
     )
     only = (found.only_first, found.only_second)
     for name, cases in zip(names, only, strict=True):
@@ -107,7 +113,6 @@ def _parser() -> Parser:
     parser.add_argument(
         "--metric",
         choices=("dice", "iou", "sensitivity", "precision", "nsd"),
-        default="dice",
         help="of masks (default: dice)",
     )
     return parser

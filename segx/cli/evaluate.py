@@ -18,7 +18,9 @@ def run(argv: list[str]) -> int:
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.evaluation.folders import Meaning, evaluate_masks
     from segx.evaluation.mask_ids import parse_classes
+    from segx.scans.damage import try_folder
 
+    try_folder(arguments.out)
     meaning = Meaning(
         classes=parse_classes(arguments.classes) if arguments.classes else None,
         ignore_index=arguments.ignore,

@@ -8,7 +8,8 @@ from segx.cli.boxes import predict_boxes
 from segx.cli.classes import Pictures, predict_classes, tell_classes
 from segx.cli.console import messages
 from segx.cli.flags import show_flags
-from segx.cli.parser import Parser
+from segx.cli.parser import Parser, positive
+from segx.cli.pixel_size import add_pixel_size, pixel_mm
 from segx.cli.progress import ScanProgress, tell_outcomes
 from segx.cli.views import add_views
 from segx.errors import ConfigError
@@ -141,14 +142,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 def _add_tiles(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--mpp", type=float, help="work at so many µm a pixel")
     group.add_argument("--level", type=int, help="work at a pyramid's level, from 0")
-    group.add_argument(
-        "--pixel-size",
-        type=float,
-        nargs="+",
-        metavar="UM",
-        help="µm a pixel of scans that don't tell: one number, or height and width",
-    )
-    group.add_argument("--tile", type=int, help="side of a tile in pixels")
+    add_pixel_size(group)
+    group.add_argument("--tile", type=positive, help="side of a tile in pixels")
     group.add_argument(
         "--overlap", type=float, help="least share that neighbours overlap"
     )
@@ -157,7 +152,7 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         choices=("hann", "gaussian"),
         help="how a pixel's weight falls towards a tile's border",
     )
-    group.add_argument("--batch-size", type=int, help="tiles that run at once")
+    group.add_argument("--batch-size", type=positive, help="tiles that run at once")
     add_views(group)
     group.add_argument(
         "--skip-blank",
@@ -187,18 +182,6 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:
-    """Height and width of a pixel in mm, from one or two numbers of micrometres."""
-    if sizes is None:
-        return None
-    if len(sizes) > 2:
-        raise ConfigError(
-            f"--pixel-size: {len(sizes)} numbers given; allowed are one, or height and "
-            "width. Put it behind the paths."
-        )
-    return sizes[0] / 1000, sizes[-1] / 1000
-
-
 def _working(arguments: argparse.Namespace) -> "Working":
     """The resolution that was asked for."""
     from segx.inference.predictor import Working
@@ -206,7 +189,7 @@ def _working(arguments: argparse.Namespace) -> "Working":
     return Working(
         level=arguments.level,
         mpp=arguments.mpp,
-        pixel_mm=_pixel_mm(arguments.pixel_size),
+        pixel_mm=pixel_mm(arguments.pixel_size),
     )
 
 

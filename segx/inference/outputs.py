@@ -1,13 +1,12 @@
 """What prediction writes, and under which names."""
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
-from segx.scans.damage import writing
+from segx.scans.damage import try_folder, writing
 from segx.scans.dicom import DICOM_SUFFIXES, is_dicom
 from segx.scans.files import mask_files
 from segx.scans.slide import SLIDE_SUFFIXES
@@ -180,8 +179,7 @@ def prepare_folder(out: Path) -> Path:
     """
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out) as file:
-            file.write(b"segx")
+    try_folder(out)
     return out
 
 

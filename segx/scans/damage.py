@@ -1,6 +1,7 @@
 """What codecs and disks raise, turned into errors that name the file."""
 
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from segx.errors import ScanError
 
-__all__ = ["reading", "writing"]
+__all__ = ["reading", "try_folder", "writing"]
 
 # On damaged bytes Pillow, tifffile and imagecodecs let out whatever their parsers run
 # into. The list is what fuzzing has brought up; bugs of ours (NameError,
@@ -56,3 +57,17 @@ def writing(path: Path) -> Iterator[None]:
             f"{path} can't be written: {error.strerror or error}. An older file of "
             "that name is untouched. Take a folder that is writable and has space."
         ) from error
+
+
+def try_folder(folder: Path) -> None:
+    """See that files can be written to a folder, before long work; none is left.
+
+    A folder that is not there yet is not made: the nearest one above it is tried.
+
+    Raises:
+        ScanError: If nothing can be written there.
+    """
+    with writing(folder):
+        nearest = next(at for at in (folder, *folder.parents) if at.exists())
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(b"segx")

@@ -107,7 +107,10 @@ def test_the_command_compares_classifiers(
     assert "only masks and classes" in " ".join(capsys.readouterr().err.split())
     assert main(["compare", str(boxes), str(tmp_path / "a")]) == 2
     assert "boxes.csv is of boxes" in " ".join(capsys.readouterr().err.split())
-    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 0
+    words = ["compare", str(tmp_path / "a"), str(tmp_path / "b")]
+    assert main([*words, "--metric", "dice"]) == 2
+    assert "--metric dice is about masks" in " ".join(capsys.readouterr().err.split())
+    assert main(words) == 0
     shown = capsys.readouterr().out
     assert "auroc: b is better" in shown
     assert max(map(len, shown.splitlines())) <= 80
