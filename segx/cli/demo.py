@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from rich.markup import escape
+
 from segx.cli.console import console
 from segx.cli.parser import Parser
 from segx.errors import TrainingError
@@ -43,17 +45,17 @@ def run(argv: list[str]) -> int:
     )
     words = ["-c", "demo", "--data.root", data, "--name", "cells", "--runs", runs]
     words += ["--budget", arguments.budget]
-    named = ["--data.classes", "[background, cytoplasm, nucleus]"]
+    words += ["--data.classes", "[background, cytoplasm, nucleus]"]
     scan, masks = str(cells.scan), str(folder / "masks")
     steps = (
-        ("check", check.run, [data], []),
-        ("fit", fit.run, words, named),
-        ("test", test.run, [run_folder], []),
-        ("predict", predict.run, [run_folder, scan, "-o", masks], []),
+        ("check", check.run, [data]),
+        ("fit", fit.run, words),
+        ("test", test.run, [run_folder]),
+        ("predict", predict.run, [run_folder, scan, "-o", masks]),
     )
-    for number, (name, command, shown, untold) in enumerate(steps, start=2):
-        _say(number, f"segx {name} {' '.join(shown)}")
-        code = command([*shown, *untold])
+    for number, (name, command, given) in enumerate(steps, start=2):
+        _say(number, f"segx {name} {' '.join(given)}")
+        code = command(given)
         if code != 0:
             return code
     _farewell(folder)
@@ -80,7 +82,7 @@ def _make_room(folder: Path, *, again: bool) -> None:
 
 
 def _say(step: int, text: str) -> None:
-    console.rule(f"[bold]{step}/5[/] {text}", align="left")
+    console.rule(f"[bold]{step}/5[/] {escape(text)}", align="left")
 
 
 def _farewell(folder: Path) -> None:
