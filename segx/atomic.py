@@ -13,6 +13,7 @@ from pathlib import Path
 from segx.errors import ArtifactError, ConfigError
 
 __all__ = [
+    "check_folder",
     "check_writable",
     "digest_file",
     "flush",
@@ -32,21 +33,21 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def check_writable(path: Path) -> None:
     """Find out that a file can't be written before the work that is to fill it.
 
-    Nothing is left behind, not even the folders that the file will need.
-
     Raises:
         ConfigError: If it is a folder, or stands where no file can be made.
     """
-    there = next(folder for folder in path.absolute().parents if folder.exists())
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        raise ConfigError(
-            f"{path} can't be written: {error.strerror}. Choose another place."
-        ) from error
+    if path.is_dir():
+        raise _unwritable(path, os.strerror(errno.EISDIR))
+    _try_folder(path.parent, path)
+
+
+def check_folder(folder: Path) -> None:
+    """Find out that no file can be written to a folder before the work for it.
+
+    Raises:
+        ConfigError: If it is a file, or can't be made or written to.
+    """
+    _try_folder(folder, folder)
 
 
 @contextmanager
@@ -170,6 +171,21 @@ def flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _try_folder(folder: Path, wanted: Path) -> None:
+    """Write to the nearest folder that there is; nothing is left, nor a folder made."""
+    around = (folder.absolute(), *folder.absolute().parents)
+    nearest = next(place for place in around if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(b"segx")
+    except OSError as error:
+        raise _unwritable(wanted, error.strerror) from error
+
+
+def _unwritable(path: Path, why: str | None) -> ConfigError:
+    return ConfigError(f"{path} can't be written: {why}. Choose another place.")
 
 
 def _name(error: OSError, path: Path) -> None:

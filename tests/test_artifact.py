@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,15 @@ def test_tensors_of_another_decoder_are_named(model: Model, tmp_path: Path) -> N
     other = Model(build_network(spec("FPN")), spec(), Path())
     path = write_checkpoint(tmp_path / "a.ckpt", other)
     with pytest.raises(ArtifactError, match=r"missing \(decoder\."):
+        load_model(path)
+
+
+def test_tensors_for_another_number_of_channels_are_named(
+    model: Model, tmp_path: Path
+) -> None:
+    path = write_checkpoint(tmp_path / "a.ckpt", replace(model, spec=spec(channels=3)))
+    shapes = r"2 of another shape \(decoder\.\S+ \(16, 17, 3, 3\) for \(16, 19, 3, 3\)"
+    with pytest.raises(ArtifactError, match=shapes):
         load_model(path)
 
 

@@ -25,6 +25,9 @@ model, source, target = sys.argv[1:]
 session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
 spec = json.loads(session.get_modelmeta().custom_metadata_map["segx.spec"])
 plan, labels, scale = spec["inference"], spec["labels"], spec["intensity"]
+asked = *plan["cleaning"].values(), spec["resize"], scale["of_each_scan"]
+if any(asked) or spec["neighbours"] or not labels or labels["kind"] == "multilabel":
+    sys.exit(f"{model} asks for more than these lines can; segx predict can do it.")
 heat = np.float32((spec.get("calibration") or {}).get("temperature", 1))
 free = {"tile": 512, "overlap": 0.125}  # what the model may leave open
 side, overlap = (free[k] if plan[k] == "auto" else plan[k] for k in free)
@@ -36,15 +39,12 @@ missing = [(0, max(0, a - b)) for a, b in zip((0, *tile), image.shape, strict=Tr
 image = np.pad(image, missing, mode="reflect")
 window = np.outer(*(weights(length, plan["blend"]) for length in tile))
 total, weight = np.zeros((2, len(labels["names"]), *image.shape[1:]), np.float32)
-for top in starts(image.shape[1], tile[0]):
-    for left in starts(image.shape[2], tile[1]):
-        part = np.s_[:, top : top + tile[0], left : left + tile[1]]
-        logits = session.run(None, {"tiles": image[part][np.newaxis]})[0][0] / heat
-        powers = np.exp(logits - logits.max(axis=0))
-        softmax, sigmoid = powers / powers.sum(axis=0), 0.5 + 0.5 * np.tanh(logits / 2)
-        chances = softmax if labels["kind"] == "multiclass" else sigmoid
-        total[part] += chances * window  # one logit fills both classes of a binary mask
-        weight[part] += window
-chances = (total / weight)[:, : pixels.shape[0], : pixels.shape[1]]
-mask = chances.argmax(axis=0) if labels["kind"] == "multiclass" else chances[0] >= 0.5
+tops, lefts = map(starts, image.shape[1:], tile)
+for part in [np.s_[:, y : y + tile[0], x : x + tile[1]] for y in tops for x in lefts]:
+    logits = session.run(None, {"tiles": image[part][np.newaxis]})[0][0] / heat
+    logits = logits if len(logits) > 1 else np.concatenate([0 * logits, logits])
+    powers = np.exp(logits - logits.max(axis=0))  # a lone logit stands beside 0
+    total[part] += powers / powers.sum(axis=0) * window
+    weight[part] += window
+mask = (total / weight).argmax(axis=0)[: pixels.shape[0], : pixels.shape[1]]
 Image.fromarray(mask.astype(np.uint8)).save(target)

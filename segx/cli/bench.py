@@ -10,8 +10,8 @@ from rich import box
 from rich.table import Table
 
 from segx.cli.console import console, messages
-from segx.cli.parser import Parser
-from segx.errors import SegxError
+from segx.cli.parser import Parser, positive
+from segx.errors import ConfigError, SegxError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,12 @@ _PARITY_TILES = 4
 def run(argv: list[str]) -> int:
     """Time every engine that can run the model, and print a table or JSON."""
     arguments = _parser().parse_args(argv)
+    if arguments.data is not None and not _is_run(arguments.run):
+        raise ConfigError(
+            f"--data: {arguments.run} is no run folder, and only that tells which of a "
+            "data set's cases are for validation. Give the run, or leave it out: any "
+            "other model is timed on noise."
+        )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     spec, choices = _choices(arguments.run, arguments.device)
     if arguments.tile is not None:
@@ -54,9 +60,9 @@ def _parser() -> Parser:
     parser.add_argument(
         "run", type=Path, help="a run folder, a .ckpt, a model folder or an .onnx"
     )
-    parser.add_argument("--tile", type=int, help="side of the tile in pixels")
+    parser.add_argument("--tile", type=positive, help="side of the tile in pixels")
     parser.add_argument(
-        "--repeats", type=int, default=10, help="timed runs (default: 10)"
+        "--repeats", type=positive, default=10, help="timed runs (default: 10)"
     )
     parser.add_argument("--device", help="cpu, cuda or mps (default: the best)")
     parser.add_argument(
@@ -85,7 +91,7 @@ def _tiles(
     """Tiles of the run's validation cases; noise where these are not at hand."""
     from segx.inference.timing import noise_tiles, tile_side
 
-    if (path / "config.yaml").is_file() and (path / "checkpoints").is_dir():
+    if _is_run(path):
         from segx.evaluation.tiles import sample_tiles, splits_of_run
         from segx.training.run import RunFolder
 
@@ -97,6 +103,10 @@ def _tiles(
             messages.print(f"Noise instead of the run's images: {error}")
     side = tile_side(spec)
     return noise_tiles(spec.in_channels, side, count=_PARITY_TILES), "noise"
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "config.yaml").is_file() and (path / "checkpoints").is_dir()
 
 
 def _timings(

@@ -4,6 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from segx.cli.progress import ScanProgress, tell_outcomes
+from segx.cli.unused import refuse_unused
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -69,12 +70,7 @@ def predict_boxes(
 
 
 def _refuse_flags(arguments: argparse.Namespace) -> None:
-    told = vars(arguments)
-    for flag, reason in _OF_MASKS.items():
-        if told[flag.removeprefix("--")]:
-            raise ConfigError(
-                f"{flag}: {arguments.model} finds boxes, and {reason}. Leave it out."
-            )
+    refuse_unused(arguments, _OF_MASKS, does="finds boxes")
     if arguments.runtime not in ("auto", "torch") or arguments.precision == "int8":
         asked = "--precision" if arguments.precision == "int8" else "--runtime"
         value = vars(arguments)[asked.removeprefix("--")]

@@ -18,19 +18,21 @@ __all__ = ["run"]
 def run(argv: list[str]) -> int:
     """Calibrate a run and store what was found with its model."""
     arguments = _parser().parse_args(argv)
-    if arguments.run.suffix:
+    if arguments.run.is_file():
         raise ConfigError(
             f"{arguments.run} is no run folder. Calibrate the run that it was made "
             "from, and export that again."
         )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
-    from segx.artifact import load_model, store_spec
+    from segx.artifact import find_weights, load_model, store_spec
+    from segx.atomic import check_folder
     from segx.data.datamodule import SegxDataModule
     from segx.evaluation.calibrate import calibrate
     from segx.training.run import RunFolder
 
     folder = RunFolder(arguments.run)
     config = folder.read_config()
+    check_folder(find_weights(arguments.run).parent)
     model = load_model(arguments.run)
     if arguments.data is not None:
         moved = config.data.model_copy(update={"root": arguments.data})

@@ -4,7 +4,7 @@ from rich import box
 from rich.table import Table
 
 from segx.cli.console import console
-from segx.cli.parser import Parser
+from segx.cli.parser import Parser, positive
 from segx.config.names import did_you_mean
 from segx.errors import ConfigError
 
@@ -23,7 +23,7 @@ def run(argv: list[str]) -> int:
         "--encoder", default="xception41", help="the encoder they stand on"
     )
     parser.add_argument(
-        "--size", type=int, default=512, help="side of the image in pixels"
+        "--size", type=positive, default=512, help="side of the image in pixels"
     )
     arguments = parser.parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from rich.markup import escape
+
 from segx.cli.console import console
 from segx.cli.parser import Parser
 from segx.errors import TrainingError
@@ -25,11 +27,15 @@ def run(argv: list[str]) -> int:
     parser.add_argument("--again", action="store_true", help="replace an earlier demo")
     arguments = parser.parse_args(argv)
     folder = arguments.folder
-    _make_room(folder, again=arguments.again)
     # Imported here, after wrong use has been refused.
+    from segx.atomic import check_folder
     from segx.cli import check, fit, predict, test
     from segx.data.cells import write_cells
+    from segx.training.budget import parse_budget
 
+    parse_budget(arguments.budget)
+    check_folder(folder)
+    _make_room(folder, again=arguments.again)
     _say(1, f"Painting cells: {folder}/data")
     cells = write_cells(folder / "data")
     data, runs, run_folder = (
@@ -37,16 +43,21 @@ def run(argv: list[str]) -> int:
         str(folder / "runs"),
         str(folder / "runs/cells"),
     )
-    _say(2, f"segx check {data}")
-    check.run([data])
-    named = ["--data.classes", "[background, cytoplasm, nucleus]"]
     words = ["-c", "demo", "--data.root", data, "--name", "cells", "--runs", runs]
-    _say(3, f"segx fit {' '.join(words)} --budget {arguments.budget}")
-    fit.run([*words, *named, "--budget", arguments.budget])
-    _say(4, f"segx test {run_folder}")
-    test.run([run_folder])
-    _say(5, f"segx predict {run_folder} {cells.scan} -o {folder}/masks")
-    predict.run([run_folder, str(cells.scan), "-o", str(folder / "masks")])
+    words += ["--budget", arguments.budget]
+    words += ["--data.classes", "[background, cytoplasm, nucleus]"]
+    scan, masks = str(cells.scan), str(folder / "masks")
+    steps = (
+        ("check", check.run, [data]),
+        ("fit", fit.run, words),
+        ("test", test.run, [run_folder]),
+        ("predict", predict.run, [run_folder, scan, "-o", masks]),
+    )
+    for number, (name, command, given) in enumerate(steps, start=2):
+        _say(number, f"segx {name} {' '.join(given)}")
+        code = command(given)
+        if code != 0:
+            return code
     _farewell(folder)
     return 0
 
@@ -71,7 +82,7 @@ def _make_room(folder: Path, *, again: bool) -> None:
 
 
 def _say(step: int, text: str) -> None:
-    console.rule(f"[bold]{step}/5[/] {text}", align="left")
+    console.rule(f"[bold]{step}/5[/] {escape(text)}", align="left")
 
 
 def _farewell(folder: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.console import console, messages
-from segx.cli.parser import Parser
+from segx.cli.parser import Parser, positive
 from segx.config.names import did_you_mean
 from segx.errors import ConfigError
 
@@ -22,9 +22,8 @@ def run(argv: list[str]) -> int:
         1 if its claims were checked and one fails, else 0.
     """
     arguments = _parser().parse_args(argv)
-    if arguments.size < 1:
-        raise ConfigError(f"--size {arguments.size}: a side has 1 px or more.")
     # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.atomic import check_writable
     from segx.cli.anatomy_tables import (
         block_table,
         claim_table,
@@ -34,6 +33,8 @@ def run(argv: list[str]) -> int:
     )
     from segx.models.anatomy import PAPER_SIZE, claims_of, dissect
 
+    if arguments.html is not None:
+        check_writable(arguments.html)
     encoder = _encoder(arguments)
     anatomy = dissect(encoder, arguments.size)
     console.print(block_table(anatomy))
@@ -71,7 +72,7 @@ def _parser() -> Parser:
     )
     parser.add_argument(
         "--size",
-        type=int,
+        type=positive,
         default=299,
         help="side of the image in pixels (default: 299)",
     )

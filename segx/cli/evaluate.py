@@ -16,9 +16,11 @@ def run(argv: list[str]) -> int:
     """Compare two masks or two folders of masks, write OUT and print the tables."""
     arguments = _parser().parse_args(argv)
     # Imported here, after wrong use has been refused: torch takes seconds to load.
+    from segx.atomic import check_folder
     from segx.evaluation.folders import Meaning, evaluate_masks
     from segx.evaluation.mask_ids import parse_classes
 
+    check_folder(arguments.out)
     meaning = Meaning(
         classes=parse_classes(arguments.classes) if arguments.classes else None,
         ignore_index=arguments.ignore,

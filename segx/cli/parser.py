@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Parser"]
+__all__ = ["Parser", "positive"]
 
 _WIDTH = 80
 
@@ -15,7 +15,7 @@ _PLAIN = {
     "--max_epochs": "--trainer.max_epochs",
     "--lr": "--training.optimizer.lr",
 }
-"""What is often asked for, and stands among the options of another library's class."""
+"""What is often asked for by its last part, and the key that it stands for."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -59,6 +59,7 @@ class Parser(argparse.ArgumentParser):
 
         keys = [f"--{key.name}" for key in config_keys()]
         sections = {key.partition(".")[0] for key in keys}
+        args = [_spelt_out(word) for word in args]
         self._refuse_unknown(
             [word for word in args if _name(word).partition(".")[0] not in sections],
             # A key's last part alone means the first key that ends in it.
@@ -84,6 +85,23 @@ class Parser(argparse.ArgumentParser):
             near = difflib.get_close_matches(_name(word), names, n=1)
             hint = f"Did you mean {names[near[0]]}?" if near else "Options: --help"
             self.error(f"there is no option {_name(word)}. {hint}")
+
+
+def positive(text: str) -> int:
+    """The type of an option that takes a whole number, 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text}: take a whole number, 1 or more")
+    return number
+
+
+def _spelt_out(word: str) -> str:
+    """The key that a plain name stands for; any other word is itself."""
+    name, equals, value = word.partition("=")
+    return _PLAIN.get(name, name) + equals + value
 
 
 def _name(word: str) -> str:

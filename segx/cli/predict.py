@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segx.cli.boxes import predict_boxes
-from segx.cli.console import console, messages
+from segx.cli.classes import Pictures, predict_classes, tell_classes
+from segx.cli.console import messages
 from segx.cli.flags import show_flags
-from segx.cli.parser import Parser
+from segx.cli.parser import Parser, positive
+from segx.cli.pixel_size import add_pixel_size, pixel_mm
 from segx.cli.progress import ScanProgress, tell_outcomes
 from segx.cli.views import add_views
 from segx.errors import ConfigError
 
 if TYPE_CHECKING:
-    from segx.inference.explain import Explainer
-    from segx.inference.outputs import Outcome
     from segx.inference.predictor import Predictor, Working
 
 __all__ = ["run"]
@@ -30,8 +30,7 @@ def run(argv: list[str]) -> int:
         )
     # Imported here, after wrong use has been refused: torch takes seconds to load.
     from segx.inference.loading import is_detector
-    from segx.inference.outputs import Wanted, prepare_folder
-    from segx.inference.writer import predict_files
+    from segx.inference.outputs import prepare_folder
     from segx.scans.files import scan_files
 
     # What is missing or can't be written is said before the model is loaded.
@@ -41,9 +40,27 @@ def run(argv: list[str]) -> int:
         working = _working(arguments)
         return predict_boxes(arguments, scans=len(scans), working=working)
     predictor = _load(arguments)
-    explainer = _explainer(predictor, arguments) if arguments.explain else None
+    pictures = Pictures(predictor, arguments) if arguments.explain else None
     if predictor.spec.labels is None:
-        return _classify(predictor, arguments, explainer)
+        code = predict_classes(predictor, arguments, pictures)
+    else:
+        code = _predict_masks(predictor, arguments, pictures, scans=len(scans))
+    if pictures is not None:
+        pictures.tell_failed()
+    return 1 if pictures is not None and pictures.failed else code
+
+
+def _predict_masks(
+    predictor: "Predictor",
+    arguments: argparse.Namespace,
+    pictures: Pictures | None,
+    *,
+    scans: int,
+) -> int:
+    """Write a mask for each scan, and of models that tell classes the table, too."""
+    from segx.inference.outputs import Wanted
+    from segx.inference.writer import predict_files
+
     wanted = Wanted(
         overlay=not arguments.no_overlay,
         polygons=arguments.polygons,
@@ -51,7 +68,7 @@ def run(argv: list[str]) -> int:
         uncertainty=arguments.uncertainty,
     )
     _tell_cleaning(predictor)
-    with ScanProgress(len(scans), quiet=arguments.quiet) as progress:
+    with ScanProgress(scans, quiet=arguments.quiet) as progress:
         outcomes = predict_files(
             predictor,
             arguments.paths,
@@ -61,7 +78,7 @@ def run(argv: list[str]) -> int:
             on_done=progress.count,
         )
     if predictor.spec.class_names is not None:
-        _tell_classes(predictor, outcomes, arguments.out, explainer)
+        tell_classes(predictor, outcomes, arguments.out, pictures)
     code = tell_outcomes(outcomes, "{} of {} masks", arguments.out)
     show_flags(outcomes)
     return code
@@ -125,14 +142,8 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 def _add_tiles(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--mpp", type=float, help="work at so many µm a pixel")
     group.add_argument("--level", type=int, help="work at a pyramid's level, from 0")
-    group.add_argument(
-        "--pixel-size",
-        type=float,
-        nargs="+",
-        metavar="UM",
-        help="µm a pixel of scans that don't tell: one number, or height and width",
-    )
-    group.add_argument("--tile", type=int, help="side of a tile in pixels")
+    add_pixel_size(group)
+    group.add_argument("--tile", type=positive, help="side of a tile in pixels")
     group.add_argument(
         "--overlap", type=float, help="least share that neighbours overlap"
     )
@@ -141,7 +152,7 @@ def _add_tiles(group: argparse._ArgumentGroup) -> None:
         choices=("hann", "gaussian"),
         help="how a pixel's weight falls towards a tile's border",
     )
-    group.add_argument("--batch-size", type=int, help="tiles that run at once")
+    group.add_argument("--batch-size", type=positive, help="tiles that run at once")
     add_views(group)
     group.add_argument(
         "--skip-blank",
@@ -171,18 +182,6 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _pixel_mm(sizes: list[float] | None) -> tuple[float, float] | None:
-    """Height and width of a pixel in mm, from one or two numbers of micrometres."""
-    if sizes is None:
-        return None
-    if len(sizes) > 2:
-        raise ConfigError(
-            f"--pixel-size: {len(sizes)} numbers given; allowed are one, or height and "
-            "width. Put it behind the paths."
-        )
-    return sizes[0] / 1000, sizes[-1] / 1000
-
-
 def _working(arguments: argparse.Namespace) -> "Working":
     """The resolution that was asked for."""
     from segx.inference.predictor import Working
@@ -190,7 +189,7 @@ def _working(arguments: argparse.Namespace) -> "Working":
     return Working(
         level=arguments.level,
         mpp=arguments.mpp,
-        pixel_mm=_pixel_mm(arguments.pixel_size),
+        pixel_mm=pixel_mm(arguments.pixel_size),
     )
 
 
@@ -226,56 +225,3 @@ def _tell_cleaning(predictor: "Predictor") -> None:
         rules = predictor.spec.inference.cleaning.model_dump(exclude_defaults=True)
         told = ", ".join(f"{name} {value}" for name, value in rules.items())
         messages.print(f"Masks are cleaned: {told}", highlight=False)
-
-
-def _classify(
-    predictor: "Predictor",
-    arguments: argparse.Namespace,
-    explainer: "Explainer | None",
-) -> int:
-    """Write probabilities.csv, one row a file; those that fail are left out."""
-    from segx.inference.classify import TABLE, classify_files
-
-    done, failed = classify_files(
-        predictor, arguments.paths, arguments.out, on_image=explainer
-    )
-    console.print(
-        f"{done} of {done + failed} images classified: {arguments.out / TABLE}",
-        highlight=False,
-    )
-    return 1 if failed else 0
-
-
-def _tell_classes(
-    predictor: "Predictor",
-    outcomes: "list[Outcome]",
-    out: Path,
-    explainer: "Explainer | None",
-) -> None:
-    """Write probabilities.csv of scans whose masks are written, and explain them."""
-    from segx.inference.classify import TABLE, write_summary_table
-
-    rows = write_summary_table(predictor, outcomes, out)
-    for path, probabilities in rows.items():
-        if explainer is not None:
-            explainer(path, probabilities)
-    console.print(f"{len(rows)} images classified: {out / TABLE}", highlight=False)
-
-
-def _explainer(predictor: "Predictor", arguments: argparse.Namespace) -> "Explainer":
-    """What draws why.
-
-    Raises:
-        ConfigError: If the model tells no classes.
-    """
-    from segx.artifact import load_model
-    from segx.inference.explain import Explainer
-    from segx.inference.folds import runs_of
-
-    if predictor.spec.class_names is None:
-        raise ConfigError(
-            f"--explain: {arguments.model} makes masks only. It explains the classes "
-            "of models that tell them."
-        )
-    explained = load_model(runs_of(Path(arguments.model))[0])
-    return Explainer(explained, predictor, arguments.out)

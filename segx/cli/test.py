@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID
 from segx.cli.console import messages
 from segx.cli.measures import add_measures, show_summary
 from segx.cli.parser import Parser
+from segx.cli.pixel_size import add_pixel_size, pixel_mm
 from segx.cli.views import add_views
 from segx.errors import ConfigError
 
@@ -40,11 +41,13 @@ def run(argv: list[str]) -> int:
     config = folder.read_config()
     other = _OTHERS.get(config.task)
     if other is not None and (
-        arguments.tolerance is not None or arguments.policy != "segx"
+        arguments.tolerance is not None
+        or arguments.policy != "segx"
+        or arguments.pixel_size is not None
     ):
         raise ConfigError(
-            f"--tolerance and --policy are about masks, but {arguments.run} {other}. "
-            "Leave them out."
+            "--tolerance, --policy and --pixel-size are about masks, but "
+            f"{arguments.run} {other}. Leave them out."
         )
     is_one_run = runs_of(arguments.run) == [arguments.run]
     if arguments.split != "test" and not is_one_run:
@@ -85,9 +88,12 @@ def run(argv: list[str]) -> int:
 
 def _parts(arguments: argparse.Namespace, *, finds_boxes: bool) -> dict[Path, _Measure]:
     """What is measured of the run's model, by the folder of its results."""
+    from segx.atomic import check_folder
+
     views = arguments.tta
     name = arguments.split if views == "none" else f"{arguments.split}-{views}"
     out = arguments.run / name
+    check_folder(out)
     if finds_boxes:
         from segx.evaluation.run_boxes import measure_boxes
         from segx.inference.loading import load_detector
@@ -95,8 +101,10 @@ def _parts(arguments: argparse.Namespace, *, finds_boxes: bool) -> dict[Path, _M
         return {out: partial(measure_boxes, load_detector(arguments.run, views=views))}
     from segx.evaluation.run import measure, places_of
     from segx.inference.loading import load
+    from segx.inference.predictor import Working
 
-    predictor = load(arguments.run, views=views)
+    working = Working(pixel_mm=pixel_mm(arguments.pixel_size))
+    predictor = load(arguments.run, views=views, working=working)
     measured = partial(
         measure,
         predictor,
@@ -119,6 +127,7 @@ def _parser() -> Parser:
     parser.add_argument("--split", choices=("test", "val", "train"), default="test")
     parser.add_argument("--data", type=Path, help="another folder with the same layout")
     add_views(parser)
+    add_pixel_size(parser)
     add_measures(parser)
     return parser
 

@@ -58,7 +58,7 @@ class EncoderConfig(Section):
     """Which Xception, and how far it reduces."""
 
     name: str = "legacy_xception"
-    """legacy_xception, xception41, 65, 71, 41p or 65p."""
+    """legacy_xception, xception41, 65, 71, 41p, 65p or, for trials, xception_narrow."""
     output_stride: Literal[8, 16, 32] = 32
     """16 or 8 keep deep features finer (not legacy_xception)."""
 

@@ -135,6 +135,8 @@ class _Run:
         title = None
         if (views := len(members.views)) > 1:
             notes = (f"mean of {views} test-time views",)
+        if (given := self.predictor.working.pixel_mm) is not None:
+            notes = (*notes, "pixels of {:g} x {:g} mm, as given".format(*given))
         if (folds := len(members.members)) > 1:  # each of them has splits of its own
             sizes = ()
             apart = f"{len(splits.test)} test cases in none of them"
@@ -177,7 +179,7 @@ def _segmentation(
         mask_values=run.data.survey.mask_values,
         axis=axis,
     )
-    spacings = [_spacing(case, axis=axis) for case in cases]
+    spacings = [_spacing(case, run.predictor) for case in cases]
     evaluation = MaskEvaluation(labels, unit=common_unit(spacings), tolerance=tolerance)
     for done, (case, spacing_mm) in enumerate(
         zip(cases, spacings, strict=True), start=1
@@ -210,8 +212,21 @@ def _add_band(evaluation: MaskEvaluation, truth: NDArray[np.uint8], band: Band) 
     evaluation.add_probabilities(plane[rows, cols], band.probabilities)
 
 
-def _spacing(case: Case, *, axis: int) -> tuple[float, ...] | None:
-    with open_scan(case.image, axis=axis) as scan:
+def _spacing(case: Case, predictor: Predictor) -> tuple[float, ...] | None:
+    """Distances in mm as the image tells them, or else the user."""
+    given = predictor.working.pixel_mm
+    with open_scan(case.image, axis=predictor.spec.axis) as scan:
+        if given is None:
+            return spacing_of(scan)
+        if scan.spacing_mm not in (None, given):
+            own, other = (
+                "{:g} x {:g}".format(*size) for size in (scan.spacing_mm, given)
+            )
+            raise DataError(
+                f"{case.image} says that its pixels are {own} mm, but {other} mm was "
+                "given. Leave --pixel-size out, or correct the file."
+            )
+    with predictor.open(*case.images) as scan:
         return spacing_of(scan)
 
 

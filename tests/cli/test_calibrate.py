@@ -4,43 +4,22 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from segx.artifact import read_spec, store_spec
 from segx.cli.main import main
-from segx.config import DataConfig, FitConfig
 from segx.labels import Labels
 from segx.masks.calibration import Calibration
-from segx.training.run import RunFolder
-from tests.inference.exports import saved_model, spec
+from tests.cli.runs import random_run
 from tests.phantoms import write_classes, write_discs
 
 BINARY = Labels("binary", ("background", "1"))
-
-
-def _run(folder: Path, data: Path, *, labels: Labels | None) -> Path:
-    """A run as `segx fit` leaves it, of random weights."""
-    described = spec(labels)
-    if labels is None:
-        update = {"class_names": ("bright", "dark")}
-        described = described.model_copy(update=update)
-    model = saved_model(folder / "model", described)
-    run = RunFolder(folder / "run")
-    run.create()
-    task = "segmentation" if labels else "classification"
-    run.write_config(FitConfig(task=task, data=DataConfig(root=data, batch_size=2)))
-    state = {f"network.{k}": v for k, v in model.network.state_dict().items()}
-    values = {"spec": model.spec.model_dump(mode="json")}
-    content = {"state_dict": state, "hyper_parameters": values}
-    torch.save(content, run.checkpoints / "best.ckpt")
-    return run.path
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("calibrated")
     data = write_discs(folder / "data", splits=("train", "val", "test"), count=3)
-    run = _run(folder, data, labels=BINARY)
+    run = random_run(folder, data, labels=BINARY)
     assert main(["calibrate", str(run)]) == 0
     return run
 
@@ -93,7 +72,7 @@ def test_predict_tells_what_deserves_a_look(
 def test_a_classifier_gets_a_temperature(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = _run(tmp_path, write_classes(tmp_path / "data"), labels=None)
+    run = random_run(tmp_path, write_classes(tmp_path / "data"), labels=None)
     assert main(["calibrate", str(run)]) == 0
     calibration = read_spec(run).calibration
     assert calibration is not None
@@ -103,6 +82,12 @@ def test_a_classifier_gets_a_temperature(
     assert "validation cases: what is fitted on fewer than 30" in shown.err
 
 
-def test_what_is_no_run_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["calibrate", "model.onnx"]) == 2
+def test_what_is_no_run_is_refused_whatever_a_run_is_called(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "exported").touch()
+    assert main(["calibrate", str(tmp_path / "exported")]) == 2
     assert "export that again" in capsys.readouterr().err
+    data = write_discs(tmp_path / "data", splits=("train", "val"), count=2)
+    run = random_run(tmp_path, data, labels=BINARY)
+    assert main(["calibrate", str(run.rename(tmp_path / "unet-0.5"))]) == 0

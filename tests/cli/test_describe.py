@@ -102,7 +102,6 @@ def test_a_trained_model_is_described_by_its_encoder(
     ("arguments", "message"),
     [
         (["legacy_xcepton"], "Did you mean legacy_xception?"),
-        (["xception41", "--size", "0"], "a side has 1 px or more"),
         ([".", "--in-channels", "1"], "leave them out, or give an encoder's name"),
     ],
 )

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from segx.artifact import Model, load_model
 from segx.cli.main import main
-from segx.config import DataConfig, FitConfig
+from segx.config import DataConfig, FitConfig, InferenceConfig
 from segx.labels import Labels
 from segx.training.run import RunFolder
 from tests.data.sets import disc, picture, save
@@ -128,6 +129,35 @@ def test_the_example_is_short() -> None:
     assert len(EXAMPLE.read_text(encoding="utf-8").splitlines()) <= 50
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"labels": Labels("multilabel", ("a", "b"))},
+        {"labels": None, "class_names": ("a", "b")},
+        {"resize": (64, 64)},
+        {"neighbours": 1},
+        {"intensity": replace(spec().intensity, of_each_scan="zscore")},
+        {"inference": InferenceConfig(cleaning={"fill_holes": True})},
+    ],
+)
+def test_the_example_refuses_what_it_would_do_wrong(
+    change: dict[str, object], folder: Path, tmp_path: Path
+) -> None:
+    import onnx
+
+    model = onnx.load(folder / "three.onnx")
+    asked = spec().model_copy(update=change)
+    (entry,) = [item for item in model.metadata_props if item.key == "segx.spec"]
+    entry.value = asked.model_dump_json()
+    onnx.save(model, tmp_path / "a.onnx")
+    image, mask = folder / "images" / "20x30.png", tmp_path / "mask.png"
+    command = [sys.executable, str(EXAMPLE), str(tmp_path / "a.onnx"), image, mask]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "segx predict can do it" in done.stderr
+    assert not mask.exists()
+
+
 def test_a_model_folder_is_the_same_model(folder: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "model")
     wanted = ["--format", "safetensors", "-o", out]
@@ -169,6 +199,8 @@ def test_wrong_use_is_said_before_a_model_is_loaded(
     assert "leave one out" in capsys.readouterr().err
     assert main(["export", nowhere, "-o", "model.pt"]) == 2
     assert "ends in .onnx" in capsys.readouterr().err
+    assert main(["bench", "model.onnx", "--data", nowhere]) == 2
+    assert "timed on noise" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.slow

@@ -1,10 +1,18 @@
 """The door: exit codes, the nearest command, and no traceback for a known mistake."""
 
+import errno
+import os
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 
 from segx.cli import main as door
 from segx.cli.main import COMMANDS, main
+from segx.config import DataConfig, FitConfig
 from segx.errors import ScanError
+from segx.training.run import RunFolder
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,3 +57,39 @@ def test_errors_become_exit_codes(
 
     monkeypatch.setattr(door.importlib, "import_module", lambda _: Broken)
     assert main(["doctor"]) == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["demo", "out"],
+        ["demo", "run/config.yaml"],
+        ["demo", "run/config.yaml/x"],
+        ["test", "run"],
+        ["evaluate", "missing", "missing", "-o", "out"],
+        ["calibrate", "run"],
+        ["describe", "legacy_xception", "--html", "out/a.html"],
+        ["predict", "missing.ckpt", "run/a.png", "-o", "out"],
+    ],
+)
+def test_a_place_that_can_not_be_written_is_said_before_the_work(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refuse(**_: object) -> NoReturn:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.chdir(tmp_path)
+    run = RunFolder(Path("run"))
+    run.create()
+    run.write_config(FitConfig(data=DataConfig(root=Path("missing"))))
+    run.best.write_bytes(b"damaged")
+    (run.path / "a.png").touch()
+    if "run/" not in words[1]:
+        monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert main(words) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "can't be written" in told
+    assert not (run.path / "test").exists()

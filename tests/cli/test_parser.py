@@ -4,7 +4,7 @@ import pytest
 
 from segx.cli.main import COMMANDS, main
 from segx.cli.parser import Parser
-from segx.config import config_keys, stock_configs
+from segx.config import config_keys, read_config, stock_configs
 
 
 def parser() -> Parser:
@@ -41,7 +41,7 @@ def test_every_command_knows_what_was_meant(
         (["--batch_size", "3"], "--data.batch_size"),
         (["--batch-size", "3"], "--data.batch_size"),
         (["--epochs", "3"], "--trainer.max_epochs"),
-        (["--lr", "0.1"], "--training.optimizer.lr"),
+        (["--max_epoch", "3"], "--trainer.max_epochs"),
     ],
 )
 def test_the_nearest_option_or_key_is_offered(
@@ -75,6 +75,34 @@ def test_known_options_and_keys_go_their_ways() -> None:
     arguments, given = parser().parse_with_keys([*words, "2"])
     assert (arguments.paths, arguments.budget) == (["a"], "3m")
     assert given == [("data.crop", [64, 64]), ("seed", 1), ("trainer.x", 2)]
+
+
+def test_plain_names_are_the_keys_that_they_stand_for() -> None:
+    _, given = parser().parse_with_keys(["a", "--max_epochs", "3", "--lr=0.1"])
+    assert given == [("trainer.max_epochs", 3), ("training.optimizer.lr", 0.1)]
+    assert read_config("unet", given).trainer["max_epochs"] == 3
+
+
+@pytest.mark.parametrize("number", ["0", "-3", "2.5", "many"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["bench", "run", "--tile"],
+        ["bench", "run", "--repeats"],
+        ["decoders", "UNet", "--size"],
+        ["describe", "xception41", "--size"],
+        ["predict", "run", "a.png", "-o", "out", "--tile"],
+        ["predict", "run", "a.png", "-o", "out", "--batch-size"],
+    ],
+)
+def test_what_is_counted_is_a_whole_number_above_0(
+    words: list[str], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*words, number])
+    assert stop.value.code == 2
+    told = f"argument {words[-1]}: {number}: take a whole number, 1 or more"
+    assert told in capsys.readouterr().err
 
 
 def test_what_follows_two_dashes_is_no_option() -> None:
