@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 _FOLDER = ".segx"
 _FORMAT = 3  # rises when the outputs hold more or other things
+_KEY_DIGITS = 16  # of a key, in a spool's name
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Journal:
 
     def spool(self, scan: Path, key: str, kind: str) -> Path:
         """Where the finished rows of a scan are kept until it is done."""
-        return self._folder / f"{scan.name}.{key[:16]}.{kind}.spool"
+        return self._folder / f"{scan.name}.{key[:_KEY_DIGITS]}.{kind}.spool"
 
     def find(self, scan: Path, key: str) -> Entry | None:
         """The entry of a scan whose outputs are all there as they were written."""
@@ -147,7 +148,8 @@ class Journal:
     def tidy(self, scan: Path) -> None:
         """Remove the spools of a finished scan, and what a killed process left."""
         sweep(self._entry_file(scan))
-        for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
+        key = "[0-9a-f]" * _KEY_DIGITS  # not any text: "CT" is not "CT.thin"
+        for left in self._folder.glob(f"{_escaped(scan.name)}.{key}.*.spool"):
             left.unlink(missing_ok=True)
 
     def _remove_older(self, scan: Path, *, kept: Container[str]) -> None:
