@@ -115,6 +115,10 @@ class _Work:
 
     def do(self, source: Path, plan: OutputPlan) -> PredictedFile:
         """The files of a scan: as they are, or made now."""
+        with self._journal.alone(source):
+            return self._do(source, plan)
+
+    def _do(self, source: Path, plan: OutputPlan) -> PredictedFile:
         began = time.monotonic()
         with writing(plan.boxes):
             key = self._journal.key(source)

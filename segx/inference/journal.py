@@ -3,11 +3,15 @@
 import hashlib
 import json
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from segx.alone import alone
 from segx.atomic import sha256, sweep, write_text
+from segx.errors import ScanError
+from segx.scans.damage import writing
 from segx.scans.files import files_of
 
 __all__ = ["Entry", "Journal"]
@@ -73,6 +77,24 @@ class Journal:
     def settle(self, engines: Sequence[str]) -> None:
         """Note the engines, so that what is resumed is computed alike."""
         write_text(self._engines_file, "".join(f"{name}\n" for name in engines))
+
+    @contextmanager
+    def alone(self, scan: Path) -> Iterator[None]:
+        """Keep other processes from predicting a scan into this folder meanwhile.
+
+        Raises:
+            ScanError: If another one does, or the folder can't be written to.
+        """
+        lock = self._folder / f"{scan.name}.lock"
+        busy = ScanError(
+            f"Another process is predicting {scan} into {self._out}. Wait for it, or "
+            "choose another folder for the outputs."
+        )
+        with ExitStack() as held:
+            with writing(lock):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(alone(lock, refusal=busy))
+            yield
 
     def key(self, scan: Path) -> str:
         """Digest of a scan's bytes and of the settings.

@@ -157,22 +157,25 @@ class _Work:
         began = time.monotonic()
         predictor, wanted = self._predictor, self._wanted
         try:
-            with writing(plan.mask):
-                key = self._journal.key(source)
-                done = self._journal.find(source, key)
-            if done is not None:
-                self._journal.tidy(source)
-                files = result_files(plan, wanted, predictor, is_new=False)
-                return lambda: Outcome(source, files, None)
-            with writing(plan.mask):
-                self._journal.set_aside(source, key, plan.mask)
-            with self._opened(source, key) as (scan, spools):
-                self._settle(scan)
-                self._predict(scan, spools)
+            with ExitStack() as opened:
+                opened.enter_context(self._journal.alone(source))
+                with writing(plan.mask):
+                    key = self._journal.key(source)
+                    done = self._journal.find(source, key)
+                if done is not None:
+                    self._journal.tidy(source)
+                    files = result_files(plan, wanted, predictor, is_new=False)
+                    return lambda: Outcome(source, files, None)
+                with writing(plan.mask):
+                    self._journal.set_aside(source, key, plan.mask)
+                with self._opened(source, key) as (scan, spools):
+                    self._settle(scan)
+                    self._predict(scan, spools)
+                held = opened.pop_all()
         except SegxError as error:
             failure = Outcome(source, None, error)
             return lambda: failure
-        return lambda: self._finish(source, plan, key, began)
+        return lambda: self._finish(source, plan, key, began, held=held)
 
     def _settle(self, scan: Scan) -> None:
         """Choose between fast engines and exact ones, as an earlier call did."""
@@ -206,13 +209,17 @@ class _Work:
             self._on_rows(scan.path, rows * scan.extent.cols, total)
 
     def _finish(
-        self, source: Path, plan: OutputPlan, key: str, began: float
+        self, source: Path, plan: OutputPlan, key: str, began: float, *, held: ExitStack
     ) -> Outcome:
-        """Write the outputs of a scan whose spools are full."""
+        """Write the outputs of a scan whose spools are full; then let go of it."""
         predictor, wanted = self._predictor, self._wanted
         files = result_files(plan, wanted, predictor)
         try:
-            with self._opened(source, key) as (scan, spools), writing(plan.mask):
+            with (
+                held,
+                self._opened(source, key) as (scan, spools),
+                writing(plan.mask),
+            ):
                 room = self._journal.spool(source, key, "clean")
                 finished = Finished(scan, spools, room)
                 for path in files.paths:
