@@ -61,6 +61,11 @@ class Spools:
         if self.maps is not None:
             yield self.maps
 
+    @property
+    def rows(self) -> int:
+        """Number of rows that are finished in all of them."""
+        return min(spool.rows for spool in self)
+
 
 @dataclass(frozen=True)
 class Finished:

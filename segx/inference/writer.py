@@ -159,18 +159,21 @@ class _Work:
         try:
             with ExitStack() as opened:
                 opened.enter_context(self._journal.alone(source))
+                key = self._journal.key(source)
                 with writing(plan.mask):
-                    key = self._journal.key(source)
                     done = self._journal.find(source, key)
+                files = result_files(plan, wanted, predictor, is_new=done is None)
                 if done is not None:
                     self._journal.tidy(source)
-                    files = result_files(plan, wanted, predictor, is_new=False)
                     return lambda: Outcome(source, files, None)
-                with writing(plan.mask):
-                    self._journal.set_aside(source, key, plan.mask)
+                self._journal.refuse_clash(source, files.paths)
                 with self._opened(source, key) as (scan, spools):
                     self._settle(scan)
-                    self._predict(scan, spools)
+                    if spools.rows < scan.planes * scan.extent.rows:
+                        # Else the outputs may be of an earlier call, which was stopped.
+                        with writing(plan.mask):
+                            self._journal.set_aside(source, files.findings)
+                        self._predict(scan, spools)
                 held = opened.pop_all()
         except SegxError as error:
             failure = Outcome(source, None, error)
@@ -182,15 +185,13 @@ class _Work:
         before = self._journal.engines
         self._predictor.settle(scan, engines=before)
         if before is None:
-            with writing(scan.path):
+            with writing(self._out):
                 self._journal.settle(self._predictor.members.engines)
 
     def _predict(self, scan: Scan, spools: Spools) -> None:
         """Add what is missing to the spools."""
         total = scan.planes * scan.extent.pixels
-        finished = min(spool.rows for spool in spools)
-        if finished == scan.planes * scan.extent.rows:
-            return
+        finished = spools.rows
         start = self._predictor.resume(scan, rows=finished)
         rows = start.plane * scan.extent.rows + start.row
         for spool in spools:
@@ -277,7 +278,7 @@ class _Work:
                 return opened.enter_context(Spool(path, row_shape=row, dtype=dtype))
 
             cols, maps = scan.extent.cols, None
-            with writing(source):
+            with writing(self._out):
                 mask = spool("mask", (cols, *layers), np.uint8)
                 sums = spool("sums", (sums_in_row(labels),), np.float64)
                 if self._wanted.probabilities or self._wanted.uncertainty:

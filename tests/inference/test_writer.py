@@ -18,9 +18,10 @@ from segx.inference.plan import TilePlan
 from segx.inference.predictor import Predictor
 from segx.inference.summary import read_confidence
 from segx.inference.writer import predict_file, predict_files
+from segx.labels import Labels
 from segx.masks.decide import decide
 from segx.masks.uncertainty import entropy
-from segx.scans.files import open_scan
+from segx.scans.files import mask_files, open_scan
 from tests.inference.stubs import (
     LAYERS,
     THREE,
@@ -121,20 +122,60 @@ def test_what_changed_is_predicted_again(tmp_path: Path, change: str) -> None:
         assert mask.read_all().shape == (150, 90, 1)
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_a_mask_that_somebody_corrected_is_kept(
-    is_ours: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("before", ["done", "stopped", "none"])
+@pytest.mark.parametrize("labels", [THREE, LAYERS], ids=["ids", "layers"])
+def test_what_somebody_corrected_is_kept(
+    before: str, labels: Labels, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
     out.mkdir()
-    if is_ours:
-        predict_file(_predictor(_Counting()), source, out)
-    (out / "a.png").write_bytes(b"corrected")
-    predict_file(_predictor(_Counting()), source, out)
-    assert (out / "a.png.before1").read_bytes() == b"corrected"
-    assert "it is kept as a.png.before1" in caplog.text
-    predict_file(_predictor(_Counting(), batch_size=1), source, out)
-    assert not (out / "a.png.before2").exists()
+    wanted = Wanted(polygons=True)
+
+    def predict(*, overlap: float = 0.25, stop_after: int | None = None) -> None:
+        inference = InferenceConfig(tile=32, overlap=overlap)
+        runtime = _Counting(stop_after)
+        predictor = predictor_with(model(labels, inference=inference), runtime)
+        predict_file(predictor, source, out, wanted=wanted)
+
+    if before == "stopped":
+        with pytest.raises(KeyboardInterrupt):
+            predict(stop_after=9)
+    elif before == "done":
+        predict()
+    masks = mask_files(out / "a.png", labels)
+    corrected = [*masks, out / "a.geojson"]
+    for file in corrected:
+        file.write_bytes(b"corrected")
+    predict()
+    for file in corrected:
+        kept = file.with_name(f"{file.name}.before1")
+        assert kept.read_bytes() == b"corrected"
+        assert f"it is kept as {kept.name}" in caplog.text
+    predict(overlap=0.5)
+    assert not list(out.glob("*.before2"))
+
+
+@pytest.mark.parametrize("there", ["a.png", "a.jpg"])
+def test_masks_of_another_scan_do_not_give_way(tmp_path: Path, there: str) -> None:
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "p2").mkdir()
+    first, second = tmp_path / "p1" / there, _scan(tmp_path / "p2" / "a.png", seed=1)
+    out = tmp_path / "out"
+    predict_file(_predictor(_Counting()), _scan(first), out)
+    made = _outputs(out)
+    with pytest.raises(SegxError, match="would both be written to") as caught:
+        predict_file(_predictor(_Counting()), second, out)
+    assert str(first) in str(caught.value)
+    assert _outputs(out) == made
+    # The scan itself may change, or lie elsewhere.
+    predict_file(_predictor(_Counting()), _scan(first, seed=2), out)
+    moved = tmp_path / "p3" / there
+    moved.parent.mkdir()
+    first.rename(moved)
+    predict_file(_predictor(_Counting()), moved, out, wanted=_ALL)
+    for file in made:
+        (out / file).unlink()
+    predict_file(_predictor(_Counting()), second, out)
 
 
 def test_another_region_is_another_prediction(tmp_path: Path) -> None:
