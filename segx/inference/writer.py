@@ -27,7 +27,13 @@ from segx.inference.outputs import (
     prepare_folder,
 )
 from segx.inference.predictor import Predictor
-from segx.inference.results import Finished, Spools, result_files, write_results
+from segx.inference.results import (
+    Finished,
+    Spools,
+    refuse_unwritable,
+    result_files,
+    write_results,
+)
 from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
@@ -170,6 +176,8 @@ class _Work:
                 with self._opened(source, key) as (scan, spools):
                     self._settle(scan)
                     if spools.rows < scan.planes * scan.extent.rows:
+                        labels = predictor.labels
+                        refuse_unwritable(scan, plan, wanted, labels=labels)
                         # Else the outputs may be of an earlier call, which was stopped.
                         with writing(plan.mask):
                             self._journal.set_aside(source, files.findings)

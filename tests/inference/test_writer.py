@@ -15,7 +15,7 @@ from segx.inference.confidence import Confidence, sum_rows
 from segx.inference.members import Member, Members
 from segx.inference.outputs import Wanted
 from segx.inference.plan import TilePlan
-from segx.inference.predictor import Predictor
+from segx.inference.predictor import Predictor, Working
 from segx.inference.summary import read_confidence
 from segx.inference.writer import predict_file, predict_files
 from segx.labels import Labels
@@ -299,6 +299,48 @@ def test_a_mask_is_cleaned_the_same_in_memory_and_on_disk(tmp_path: Path) -> Non
     assert counts[0]["components"] is not None
     method = json.loads((tmp_path / "out" / "a.json").read_text())["method"]
     assert CleaningConfig(**method["cleaning"]) == cleaning
+
+
+def test_a_hole_is_not_filled_where_nothing_was_wanted(tmp_path: Path) -> None:
+    source, region = tmp_path / "a.png", tmp_path / "region.png"
+    Image.new("RGB", (90, 150), (128, 0, 0)).save(source)
+    wanted = np.full((150, 90), 255, np.uint8)
+    wanted[50:70, 20:60] = 0
+    Image.fromarray(wanted).save(region)
+    cleaning = CleaningConfig(fill_holes=True)
+    inference = InferenceConfig(tile=32, overlap=0.25, cleaning=cleaning)
+    members = predictor_with(model(THREE, inference=inference), Brightness()).members
+    predictor = Predictor(members, interest=region)
+    assert np.array_equal(predictor.predict(source), wanted > 0)
+    written = predict_file(predictor, source, tmp_path / "out")
+    with open_scan(written.masks[0], as_mask=True) as mask:
+        assert np.array_equal(mask.read_all()[..., 0], wanted > 0)
+
+
+def test_what_cannot_be_written_is_said_before_it_is_predicted(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from tests.scans.dicoms import write_series
+
+    series = write_series(tmp_path / "a", np.zeros((3, 40, 50), np.uint8))
+    inference = InferenceConfig(tile=32, overlap=0.25)
+    stub = model(THREE, channels=1, inference=inference)
+    members = predictor_with(stub, _Counting(stop_after=0)).members
+    predictor = Predictor(members, working=Working(level=0))
+    with pytest.raises(SegxError, match="at another resolution"):
+        predict_file(predictor, series, tmp_path / "out")
+
+
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = _scan(tmp_path / "a.png")
+    monkeypatch.setattr("segx.inference.journal.sha256", forbidden)
+    with pytest.raises(SegxError) as caught:
+        predict_file(_predictor(_Counting()), source, tmp_path / "out")
+    assert str(caught.value) == f"{source} can't be opened: Permission denied."
 
 
 def test_polygons_are_written_on_demand(tmp_path: Path) -> None:
