@@ -10,6 +10,7 @@ from pathlib import Path
 from segx.atomic import sweep
 from segx.boxes import Detections
 from segx.errors import SegxError
+from segx.geometry import Tile
 from segx.inference.box_files import (
     summarise_boxes,
     write_box_overlay,
@@ -115,22 +116,35 @@ class _Work:
 
     def do(self, source: Path, plan: OutputPlan) -> PredictedFile:
         """The files of a scan: as they are, or made now."""
+        with self._journal.alone(source):
+            return self._do(source, plan)
+
+    def _do(self, source: Path, plan: OutputPlan) -> PredictedFile:
         began = time.monotonic()
+        key = self._journal.key(source)
         with writing(plan.boxes):
-            key = self._journal.key(source)
             done = self._journal.find(source, key)
         files = self._files(plan, is_new=done is None)
         if done is not None:
             self._journal.tidy(source)
             return files
-        with writing(plan.boxes):
-            self._journal.set_aside(source, key, plan.boxes)
+        self._journal.refuse_clash(source, files.paths)
         with ExitStack() as opened:
             scan = opened.enter_context(self._predictor.open(source))
-            found = self._find(scan, self._journal.spool(source, key, "boxes"))
+            place = self._journal.spool(source, key, "boxes")
+            was_begun, tiles = place.exists(), self._predictor.tiles(scan)
+            with writing(self._out):
+                spool = opened.enter_context(BoxSpool(place))
+                batch = self._predictor.plan.batch_size
+                found = spool.restore(batch=batch, tiles=len(tiles))
+            if not was_begun or len(found) < len(tiles):
+                # Else the outputs may be of an earlier call, which was stopped.
+                with writing(plan.boxes):
+                    self._journal.set_aside(source, files.findings)
+            boxes = self._find(scan, tiles, found, spool)
             for path in files.paths:
                 sweep(path)
-            self._write(scan, found, plan)
+            self._write(scan, boxes, plan)
             with writing(plan.boxes):
                 self._journal.finish(
                     source,
@@ -146,24 +160,25 @@ class _Work:
         overlay = plan.overlay if self._wanted.overlay else None
         return PredictedFile((), overlay, (plan.summary, plan.boxes, *polygons), is_new)
 
-    def _find(self, scan: Scan, place: Path) -> Detections:
-        """The boxes of a scan, those of tiles that were finished before included."""
-        predictor = self._predictor
-        tiles, pixels = predictor.tiles(scan), scan.extent.pixels
-        with ExitStack() as opened:
-            with writing(place):
-                spool = opened.enter_context(BoxSpool(place))
-                batch = predictor.plan.batch_size
-                found = spool.restore(batch=batch, tiles=len(tiles))
-            if found:
-                share = 100 * len(found) / len(tiles)
-                logger.info("%s goes on at %.0f %%", scan.path, share)
-            for boxes in predictor.find(scan, tiles[len(found) :]):
-                spool.append(boxes)
-                found += boxes
-                if self._on_rows is not None:
-                    done = pixels * len(found) // len(tiles)
-                    self._on_rows(scan.path, done, pixels)
+    def _find(
+        self,
+        scan: Scan,
+        tiles: Sequence[Tile],
+        before: Sequence[Detections],
+        spool: BoxSpool,
+    ) -> Detections:
+        """The boxes of a scan; those of its first tiles were found before."""
+        predictor, pixels = self._predictor, scan.extent.pixels
+        found = list(before)
+        if found:
+            share = 100 * len(found) / len(tiles)
+            logger.info("%s goes on at %.0f %%", scan.path, share)
+        for boxes in predictor.find(scan, tiles[len(found) :]):
+            spool.append(boxes)
+            found += boxes
+            if self._on_rows is not None:
+                done = pixels * len(found) // len(tiles)
+                self._on_rows(scan.path, done, pixels)
         return predictor.joined(scan, tiles, found)
 
     def _write(self, scan: Scan, found: Detections, plan: OutputPlan) -> None:

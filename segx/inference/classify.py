@@ -128,8 +128,7 @@ class _Notes:
 
     def classify(self, path: Path) -> NDArray[np.float32]:
         """The probabilities of an image, noted before or now."""
-        with reading(path):
-            key = self._journal.key(path)
+        key = self._journal.key(path)
         if key not in self._known:
             found = self._ask(path)
             line = json.dumps({key: found.astype(float).tolist()})

@@ -3,12 +3,17 @@
 import hashlib
 import json
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from segx.alone import alone
 from segx.atomic import sha256, sweep, write_text
+from segx.errors import ScanError
+from segx.scans.damage import reading, writing
 from segx.scans.files import files_of
+from segx.scans.suffix import split_suffix
 
 __all__ = ["Entry", "Journal"]
 
@@ -16,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 _FOLDER = ".segx"
 _FORMAT = 3  # rises when the outputs hold more or other things
+_KEY_DIGITS = 16  # of a key, in a spool's name
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Entry:
         about: Engine, device and precision that were used.
         seconds: Time that the prediction took.
         outputs: SHA-256 of each file that was written, by its name.
+        source: Path of the scan; empty where an earlier version left the entry.
+        contents: SHA-256 of the scan's files; empty likewise.
     """
 
     scan: str
@@ -37,6 +45,8 @@ class Entry:
     about: str
     seconds: float
     outputs: dict[str, str]
+    source: str = ""
+    contents: str = ""
 
 
 class Journal:
@@ -54,6 +64,7 @@ class Journal:
         self._out = out
         self._folder = out / _FOLDER
         self._settings = json.dumps(settings, sort_keys=True, default=str)
+        self._contents: dict[Path, str] = {}  # of scans whose keys were asked for
 
     @property
     def settings_digest(self) -> str:
@@ -73,20 +84,44 @@ class Journal:
         """Note the engines, so that what is resumed is computed alike."""
         write_text(self._engines_file, "".join(f"{name}\n" for name in engines))
 
+    @contextmanager
+    def alone(self, scan: Path) -> Iterator[None]:
+        """Keep other processes from predicting a scan into this folder meanwhile.
+
+        Raises:
+            ScanError: If another one does, or the folder can't be written to.
+        """
+        lock = self._folder / f"{_name(scan)}.lock"
+        busy = ScanError(
+            f"Another process is predicting {scan} into {self._out}. Wait for it, or "
+            "choose another folder for the outputs."
+        )
+        with ExitStack() as held:
+            with writing(lock):
+                self._folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(alone(lock, refusal=busy))
+            yield
+
     def key(self, scan: Path) -> str:
         """Digest of a scan's bytes and of the settings.
 
         Raises:
-            ScanError: If it can't be said which files a scan is made of.
+            ScanError: If it can't be said which files a scan is made of, or one can't
+                be read.
         """
-        digest = hashlib.sha256(f"{_FORMAT} {self._settings}".encode())
-        for file in files_of(scan):
-            digest.update(f"{file.name} {sha256(file)}".encode())
-        return digest.hexdigest()
+        contents = hashlib.sha256()
+        with reading(scan):
+            files = files_of(scan)
+        for file in files:
+            with reading(file):
+                contents.update(f"{file.name} {sha256(file)}".encode())
+        self._contents[scan] = contents.hexdigest()
+        whole = f"{_FORMAT} {self._settings} {self._contents[scan]}"
+        return hashlib.sha256(whole.encode()).hexdigest()
 
     def spool(self, scan: Path, key: str, kind: str) -> Path:
         """Where the finished rows of a scan are kept until it is done."""
-        return self._folder / f"{scan.name}.{key[:16]}.{kind}.spool"
+        return self._folder / f"{_name(scan)}.{key[:_KEY_DIGITS]}.{kind}.spool"
 
     def find(self, scan: Path, key: str) -> Entry | None:
         """The entry of a scan whose outputs are all there as they were written."""
@@ -96,14 +131,45 @@ class Journal:
         is_whole = all(self._is_ours(*output) for output in entry.outputs.items())
         return entry if is_whole else None
 
-    def set_aside(self, scan: Path, key: str, output: Path) -> None:
-        """Give an output that is not as we wrote it another name, for it is not ours.
+    def refuse_clash(self, scan: Path, outputs: Iterable[Path]) -> None:
+        """Refuse a scan whose outputs would replace those of another scan.
 
-        One that an earlier call, which was stopped, may have written is ours.
+        The scan itself at an earlier time is none, nor are its bytes at another place.
+
+        Args:
+            scan: The scan, whose key was asked for.
+            outputs: What would be written.
+
+        Raises:
+            ScanError: With the name of the other one.
         """
-        spools = f"{_escaped(scan.name)}.{key[:16]}.*.spool"
-        if not output.exists() or any(self._folder.glob(spools)):
+        own, contents = str(scan.resolve()), self._contents[scan]
+        names = {path.relative_to(self._out).as_posix(): path for path in outputs}
+        if not any(path.exists() for path in names.values()):
             return
+        stem = _escaped(split_suffix(Path(_name(scan)))[0])
+        for file in self._folder.glob(f"{stem}.*json"):
+            entry = _read_entry(file)
+            if entry is None or entry.source in ("", own) or entry.contents == contents:
+                continue
+            for name, digest in entry.outputs.items():
+                if name in names and self._is_ours(name, digest):
+                    raise ScanError(
+                        f"{entry.source} (of an earlier call) and {scan} would both be "
+                        f"written to {names[name]}. Predict them by separate calls, "
+                        "each with an output folder of its own."
+                    )
+
+    def set_aside(self, scan: Path, outputs: Iterable[Path]) -> None:
+        """Give outputs that are not as we wrote them other names: they are not ours.
+
+        Not for what an earlier call, which was stopped, may have written.
+        """
+        for output in outputs:
+            if output.exists():
+                self._set_aside(scan, output)
+
+    def _set_aside(self, scan: Path, output: Path) -> None:
         entry = self._entry(scan)
         known = entry.outputs if entry else {}
         names = [file.relative_to(self._out).as_posix() for file in files_of(output)]
@@ -139,7 +205,14 @@ class Journal:
         # Before the entry that knows them gives way, should the process be killed.
         self._remove_older(scan, kept=written)
         entry = Entry(
-            scan.name, key, self.settings_digest, about, round(seconds, 3), written
+            scan=_name(scan),
+            key=key,
+            settings=self.settings_digest,
+            about=about,
+            seconds=round(seconds, 3),
+            outputs=written,
+            source=str(scan.resolve()),
+            contents=self._contents[scan],
         )
         write_text(self._entry_file(scan), json.dumps(asdict(entry), indent=1) + "\n")
         self.tidy(scan)
@@ -147,7 +220,8 @@ class Journal:
     def tidy(self, scan: Path) -> None:
         """Remove the spools of a finished scan, and what a killed process left."""
         sweep(self._entry_file(scan))
-        for left in self._folder.glob(f"{_escaped(scan.name)}.*.spool"):
+        key = "[0-9a-f]" * _KEY_DIGITS  # not any text: "CT" is not "CT.thin"
+        for left in self._folder.glob(f"{_escaped(_name(scan))}.{key}.*.spool"):
             left.unlink(missing_ok=True)
 
     def _remove_older(self, scan: Path, *, kept: Container[str]) -> None:
@@ -163,19 +237,27 @@ class Journal:
         return output.is_file() and sha256(output) == digest
 
     def _entry(self, scan: Path) -> Entry | None:
-        """The entry of a scan; None without one, or with one of another version."""
-        try:
-            text = self._entry_file(scan).read_text(encoding="utf-8")
-            return Entry(**json.loads(text))
-        except (OSError, ValueError, TypeError):
-            return None
+        return _read_entry(self._entry_file(scan))
 
     @property
     def _engines_file(self) -> Path:
         return self._folder / f"{self.settings_digest[:16]}.engines"
 
     def _entry_file(self, scan: Path) -> Path:
-        return self._folder / f"{scan.name}.json"
+        return self._folder / f"{_name(scan)}.json"
+
+
+def _read_entry(file: Path) -> Entry | None:
+    """The entry in a file; None without one, or with one of another version."""
+    try:
+        return Entry(**json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _name(scan: Path) -> str:
+    """What a scan is called, also one that was given as "." or ".."."""
+    return scan.name if scan.name.strip(".") else scan.resolve().name
 
 
 def _escaped(name: str) -> str:

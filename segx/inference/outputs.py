@@ -68,6 +68,11 @@ class PredictedFile:
         return self.extras[0]
 
     @property
+    def findings(self) -> tuple[Path, ...]:
+        """What somebody may correct: all but the summary and the overlay."""
+        return (*self.masks, *self.extras[1:])
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """All of them."""
         overlay = () if self.overlay is None else (self.overlay,)

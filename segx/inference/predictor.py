@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from segx.errors import ModelError, ScanError
 from segx.geometry import Extent, Region
 from segx.inference.blank import blank_map
+from segx.inference.cleaned import clean_mask
 from segx.inference.members import Members
 from segx.inference.plan import TilePlan
-from segx.inference.summary import pixel_size
 from segx.inference.tiled import (
     Read,
     Run,
@@ -27,7 +27,6 @@ from segx.inference.tiled import (
 )
 from segx.labels import Labels
 from segx.masks.calibration import Calibration
-from segx.masks.cleaning import clean
 from segx.masks.decide import decide
 from segx.scans.channel_files import open_channels
 from segx.scans.intensity import Intensity
@@ -180,9 +179,14 @@ class Predictor:
                     on_band(band)
             mask = np.stack([np.concatenate(bands) for bands in planes])
             if self.spec.cleaning.changes:
-                size = pixel_size(scan)
-                cleaning = self.spec.cleaning
-                clean(mask, cleaning, labels=self.labels, out=mask, pixel_size=size)
+                clean_mask(
+                    mask,
+                    scan,
+                    spec=self.spec,
+                    labels=self.labels,
+                    interest=self.interest,
+                    out=mask,
+                )
         return mask if len(mask) > 1 else mask[0]
 
     def predict_probabilities(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from segx.atomic import sha256
 from segx.geometry import Region
+from segx.inference.cleaned import clean_mask
 from segx.inference.confidence import Confidence, expected_pixels
 from segx.inference.outputs import OutputPlan, PredictedFile, Wanted
 from segx.inference.predictor import Predictor
@@ -19,11 +20,10 @@ from segx.inference.summary import (
     Method,
     PixelCounter,
     RegionCount,
-    pixel_size,
     summarise_scan,
     write_summary,
 )
-from segx.masks.cleaning import clean
+from segx.labels import Labels
 from segx.masks.uncertainty import entropy
 from segx.scans.channels import match_channels
 from segx.scans.damage import reading
@@ -35,7 +35,13 @@ from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 from segx.scans.value_tiff import write_values
 
-__all__ = ["Finished", "Spools", "result_files", "write_results"]
+__all__ = [
+    "Finished",
+    "Spools",
+    "refuse_unwritable",
+    "result_files",
+    "write_results",
+]
 
 # Rows that are read from a spool at once.
 _BLOCK_ROWS = 512
@@ -60,6 +66,11 @@ class Spools:
         yield self.sums
         if self.maps is not None:
             yield self.maps
+
+    @property
+    def rows(self) -> int:
+        """Number of rows that are finished in all of them."""
+        return min(spool.rows for spool in self)
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,18 @@ def result_files(
     )
 
 
+def refuse_unwritable(
+    scan: Scan, plan: OutputPlan, wanted: Wanted, *, labels: Labels
+) -> None:
+    """Refuse a scan whose mask or polygons can't be written, before it is predicted.
+
+    Raises:
+        ScanError: If a format can't hold them, or the folder can't be written to.
+    """
+    for sink in _sinks(scan, plan, wanted, labels=labels):
+        sink.abort()
+
+
 def write_results(
     finished: Finished,
     plan: OutputPlan,
@@ -117,12 +140,13 @@ def write_results(
     if predictor.spec.cleaning.changes:
         mask = Spool(finished.room, row_shape=mask.row_shape, dtype=np.uint8)
         mask.resize(rows.mask.rows)
-        components = clean(
+        components = clean_mask(
             rows.mask.planes(scan.planes),
-            predictor.spec.cleaning,
+            scan,
+            spec=predictor.spec,
             labels=labels,
+            interest=predictor.interest,
             out=mask.planes(scan.planes),
-            pixel_size=pixel_size(scan),
         )
     pixels = _write_mask(scan, mask, plan, wanted, predictor=predictor)
     if wanted.overlay:
@@ -176,12 +200,8 @@ def _write_mask(
     labels = predictor.labels
     counter = PixelCounter(labels)
     with ExitStack() as opened:
-        mask_file = create_mask(plan.mask, like=scan, labels=labels)
-        sinks: list[MaskSink] = [opened.enter_context(mask_file)]
-        if wanted.polygons:
-            scale = scan.level0_scale
-            polygons = Polygons(plan.polygons, like=scan, labels=labels, scale=scale)
-            sinks.append(opened.enter_context(polygons))
+        wished = _sinks(scan, plan, wanted, labels=labels)
+        sinks = [opened.enter_context(sink) for sink in wished]
         for plane in range(scan.planes):
             for region in _blocks(scan):
                 ids = _rows_of(mask, scan, plane, region)
@@ -189,6 +209,16 @@ def _write_mask(
                 for sink in sinks:
                     sink.write(region, ids, plane=plane)
     return counter.pixels
+
+
+def _sinks(
+    scan: Scan, plan: OutputPlan, wanted: Wanted, *, labels: Labels
+) -> Iterator[MaskSink]:
+    """What the mask is written to, one opened after the other."""
+    yield create_mask(plan.mask, like=scan, labels=labels)
+    if wanted.polygons:
+        scale = scan.level0_scale
+        yield Polygons(plan.polygons, like=scan, labels=labels, scale=scale)
 
 
 def _total(sums: Spool) -> NDArray[np.float64]:

@@ -43,8 +43,16 @@ class Spool(Closing):
         return self._file.seek(0, os.SEEK_END) // self._row_bytes
 
     def resize(self, rows: int) -> None:
-        """Have `rows` rows: cut off what follows, or fill up with zeros."""
-        self._file.truncate(rows * self._row_bytes)
+        """Have `rows` rows: cut off what follows, or fill up with zeros.
+
+        Raises:
+            OSError: If the disk has no room for them.
+        """
+        before, size = self.rows, rows * self._row_bytes
+        self._file.truncate(size)
+        if rows > before and hasattr(os, "posix_fallocate"):
+            # Else a full disk would kill the process where `planes` are written to.
+            os.posix_fallocate(self._file.fileno(), 0, size)
 
     def append(self, rows: NDArray[Any]) -> None:
         """Add rows, shape (n, *row_shape), and wait until they are on the disk.

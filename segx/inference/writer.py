@@ -27,7 +27,13 @@ from segx.inference.outputs import (
     prepare_folder,
 )
 from segx.inference.predictor import Predictor
-from segx.inference.results import Finished, Spools, result_files, write_results
+from segx.inference.results import (
+    Finished,
+    Spools,
+    refuse_unwritable,
+    result_files,
+    write_results,
+)
 from segx.inference.spool import Spool
 from segx.inference.summary import Method
 from segx.masks.decide import decide
@@ -157,37 +163,43 @@ class _Work:
         began = time.monotonic()
         predictor, wanted = self._predictor, self._wanted
         try:
-            with writing(plan.mask):
+            with ExitStack() as opened:
+                opened.enter_context(self._journal.alone(source))
                 key = self._journal.key(source)
-                done = self._journal.find(source, key)
-            if done is not None:
-                self._journal.tidy(source)
-                files = result_files(plan, wanted, predictor, is_new=False)
-                return lambda: Outcome(source, files, None)
-            with writing(plan.mask):
-                self._journal.set_aside(source, key, plan.mask)
-            with self._opened(source, key) as (scan, spools):
-                self._settle(scan)
-                self._predict(scan, spools)
+                with writing(plan.mask):
+                    done = self._journal.find(source, key)
+                files = result_files(plan, wanted, predictor, is_new=done is None)
+                if done is not None:
+                    self._journal.tidy(source)
+                    return lambda: Outcome(source, files, None)
+                self._journal.refuse_clash(source, files.paths)
+                with self._opened(source, key) as (scan, spools):
+                    self._settle(scan)
+                    if spools.rows < scan.planes * scan.extent.rows:
+                        labels = predictor.labels
+                        refuse_unwritable(scan, plan, wanted, labels=labels)
+                        # Else the outputs may be of an earlier call, which was stopped.
+                        with writing(plan.mask):
+                            self._journal.set_aside(source, files.findings)
+                        self._predict(scan, spools)
+                held = opened.pop_all()
         except SegxError as error:
             failure = Outcome(source, None, error)
             return lambda: failure
-        return lambda: self._finish(source, plan, key, began)
+        return lambda: self._finish(source, plan, key, began, held=held)
 
     def _settle(self, scan: Scan) -> None:
         """Choose between fast engines and exact ones, as an earlier call did."""
         before = self._journal.engines
         self._predictor.settle(scan, engines=before)
         if before is None:
-            with writing(scan.path):
+            with writing(self._out):
                 self._journal.settle(self._predictor.members.engines)
 
     def _predict(self, scan: Scan, spools: Spools) -> None:
         """Add what is missing to the spools."""
         total = scan.planes * scan.extent.pixels
-        finished = min(spool.rows for spool in spools)
-        if finished == scan.planes * scan.extent.rows:
-            return
+        finished = spools.rows
         start = self._predictor.resume(scan, rows=finished)
         rows = start.plane * scan.extent.rows + start.row
         for spool in spools:
@@ -206,13 +218,17 @@ class _Work:
             self._on_rows(scan.path, rows * scan.extent.cols, total)
 
     def _finish(
-        self, source: Path, plan: OutputPlan, key: str, began: float
+        self, source: Path, plan: OutputPlan, key: str, began: float, *, held: ExitStack
     ) -> Outcome:
-        """Write the outputs of a scan whose spools are full."""
+        """Write the outputs of a scan whose spools are full; then let go of it."""
         predictor, wanted = self._predictor, self._wanted
         files = result_files(plan, wanted, predictor)
         try:
-            with self._opened(source, key) as (scan, spools), writing(plan.mask):
+            with (
+                held,
+                self._opened(source, key) as (scan, spools),
+                writing(plan.mask),
+            ):
                 room = self._journal.spool(source, key, "clean")
                 finished = Finished(scan, spools, room)
                 for path in files.paths:
@@ -270,7 +286,7 @@ class _Work:
                 return opened.enter_context(Spool(path, row_shape=row, dtype=dtype))
 
             cols, maps = scan.extent.cols, None
-            with writing(source):
+            with writing(self._out):
                 mask = spool("mask", (cols, *layers), np.uint8)
                 sums = spool("sums", (sums_in_row(labels),), np.float64)
                 if self._wanted.probabilities or self._wanted.uncertainty:

@@ -147,18 +147,22 @@ def dicom_scans(folder: Path) -> list[Path]:
     own, as with radiographs, each is a scan.
 
     Returns:
-        Folders and files, sorted by name; none where there is no DICOM. Without pydicom
-        the folder, so that reading it says what to install, and other scans go on.
+        Folders and files, sorted by name; none where there is no DICOM. A folder whose
+        files make no scan, or one that is damaged, and each one without pydicom: so
+        that reading it says why, and other scans go on.
 
     Raises:
-        ScanError: If slices of several series lie in one folder, or a file is damaged.
+        ScanError: If a folder can't be opened.
     """
     if is_dicom(folder):
         if find_spec("pydicom") is None:
             return [folder]
         from segx.scans.dicom_series import scans_in
 
-        return scans_in(folder)
+        try:
+            return scans_in(folder)
+        except ScanError:
+            return [folder]
     found = []
     for entry in _visible(folder):
         is_store = entry.suffix.lower() in _STORES

@@ -18,6 +18,7 @@ from segx.errors import MissingExtraError, ScanError
 from segx.extras import install_extra
 from segx.labels import Labels
 from segx.scans.dicom import DicomScan
+from segx.scans.resolution import ResolvedScan
 from segx.scans.scan import Scan
 from segx.scans.sink import MaskSink
 
@@ -153,6 +154,12 @@ def _sources(path: Path, like: Scan) -> list["Dataset"]:
     Raises:
         ScanError: If a segmentation can't refer to them.
     """
+    if isinstance(like, ResolvedScan) and isinstance(like.source, DicomScan):
+        raise ScanError(
+            f"{path} would be a DICOM segmentation, which has the pixels of its "
+            f"images, and {like.path} would be predicted at another resolution. Do "
+            "without --level, --mpp and --pixel-size, or convert the images to .nii.gz."
+        )
     if not isinstance(like, DicomScan):
         raise ScanError(
             f"{path} would be a DICOM segmentation, which refers to DICOM images, and "

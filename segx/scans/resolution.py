@@ -120,6 +120,11 @@ class ResolvedScan(Scan):
         self._cols = _Filter.between(stored.cols, extent.cols)
         self._is_resized = extent != stored
 
+    @property
+    def source(self) -> Scan:
+        """The scan that is read."""
+        return self._scan
+
     def close(self) -> None:
         """Close the scan that is read."""
         self._scan.close()

@@ -134,9 +134,10 @@ class MaskSink(ABC):
         planes = (names,) if is_multilabel else ()
         shape = (region.rows, region.cols, *planes)
         largest = 1 if is_multilabel else names - 1
-        if mask.shape != shape or mask.dtype != np.uint8 or mask.max() > largest:
+        found = mask.max(initial=0)  # there may be no row
+        if mask.shape != shape or mask.dtype != np.uint8 or found > largest:
             raise ScanError(
-                f"{self.path}: a band of {mask.dtype} {mask.shape} up to {mask.max()} "
+                f"{self.path}: a band of {mask.dtype} {mask.shape} up to {found} "
                 f"was given; {self.labels.kind} labels with {names} names need uint8 "
                 f"{shape} up to {largest}."
             )

@@ -1,13 +1,11 @@
 """A run folder: config, splits, metrics.csv, checkpoints/, overlays/, test/."""
 
-import errno
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
+from segx.alone import alone
 from segx.atomic import write_text
 from segx.config import FitConfig, check_config, dump_yaml, parse_yaml
 from segx.errors import ArtifactError, TrainingError
@@ -107,17 +105,17 @@ class RunFolder:
         Raises:
             TrainingError: If another one does, or the place can't be written to.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = self._lock.open("w", encoding="utf-8")
-        except OSError as error:
-            raise self._unwritable(error) from error
-        with lock:
-            self._take(lock)
+        busy = TrainingError(
+            f"Another process is training {self.path}. Wait for it, or choose another "
+            "--name."
+        )
+        with ExitStack() as held:
             try:
-                yield
-            finally:
-                self._lock.unlink(missing_ok=True)
+                self.path.mkdir(parents=True, exist_ok=True)
+                held.enter_context(alone(self._lock, refusal=busy))
+            except OSError as error:
+                raise self._unwritable(error) from error
+            yield
 
     def create(self) -> None:
         """Make the folder.
@@ -191,22 +189,6 @@ class RunFolder:
     def _lock(self) -> Path:
         """The file that the process holds which trains here."""
         return self.path / ".lock"
-
-    def _take(self, lock: TextIO) -> None:
-        """Hold the lock; loaders that outlive a killed process do not, unlike flock's.
-
-        Raises:
-            TrainingError: If another process holds it.
-        """
-        try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            # Any other number: this file system has no locks, and no run is kept out.
-            if error.errno in {errno.EACCES, errno.EAGAIN}:
-                raise TrainingError(
-                    f"Another process is training {self.path}. Wait for it, or choose "
-                    "another --name."
-                ) from error
 
     def _unwritable(self, error: OSError) -> TrainingError:
         return TrainingError(

@@ -99,16 +99,23 @@ def test_what_is_there_is_found_again_only_if_something_changed(
     assert tiles(threshold=0.1, wanted=Wanted(overlay=False)) > 0
 
 
+@pytest.mark.parametrize("skip_blank", [False, True])
 def test_boxes_that_somebody_corrected_are_kept(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, *, skip_blank: bool
 ) -> None:
     scan, out = _scan(tmp_path / "a.png"), tmp_path / "out"
-    detect_files(box_predictor(Blobs()), [scan], out)
-    (out / "a.coco.json").write_text("corrected")
-    detect_files(box_predictor(Blobs()), [scan], out)
-    assert (out / "a.coco.json.before1").read_text() == "corrected"
-    assert "it is kept as a.coco.json.before1" in caplog.text
-    assert json.loads((out / "a.coco.json").read_text())["annotations"]
+    if skip_blank:  # then there are no tiles
+        Image.new("RGB", (90, 70)).save(scan)
+    for _ in range(2):
+        predictor = box_predictor(Blobs(), skip_blank=skip_blank)
+        detect_files(predictor, [scan], out, wanted=_ALL)
+        if not list(out.glob("*.before1")):
+            for name in ("a.coco.json", "a.geojson"):
+                (out / name).write_text("corrected")
+    for name in ("a.coco.json", "a.geojson"):
+        assert (out / f"{name}.before1").read_text() == "corrected"
+        assert f"it is kept as {name}.before1" in caplog.text
+    assert "annotations" in json.loads((out / "a.coco.json").read_text())
 
 
 def test_a_scan_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -83,10 +83,14 @@ def test_a_missing_head_is_named() -> None:
         TorchRuntime(network, head="class").run(_tiles())
 
 
-def test_too_little_memory_is_said_with_the_size_of_the_batch() -> None:
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_too_little_memory_is_said_with_the_size_of_the_batch(device: str) -> None:
     class Greedy(nn.Module):
         def forward(self, image: Tensor) -> Prediction:
-            raise torch.OutOfMemoryError
+            if device == "cuda":
+                raise torch.OutOfMemoryError
+            torch.empty(2**60, dtype=torch.uint8)  # more than there is anywhere
+            raise AssertionError
 
     with pytest.raises(ModelError, match="too little memory for 2 tiles of 5x7 px"):
         TorchRuntime(_network(Greedy().eval())).run(_tiles())

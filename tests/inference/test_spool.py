@@ -1,8 +1,10 @@
 """Rows that were whole when a process was killed are there for the next."""
 
+import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,3 +42,11 @@ def test_rows_can_be_taken_back(tmp_path: Path) -> None:
         assert spool.rows == 2
         spool.append(np.full((1, 3), 9, np.uint8))
         assert spool.read(1, 2).tolist() == [[7, 7, 7], [9, 9, 9]]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="not on this system")
+def test_rows_that_are_filled_up_have_their_place_on_the_disk(tmp_path: Path) -> None:
+    with Spool(tmp_path / "a", row_shape=(1000,), dtype=np.uint8) as spool:
+        spool.resize(1000)
+        assert spool.path.stat().st_blocks * 512 >= 10**6
+        assert not spool.planes(1).any()

@@ -15,12 +15,13 @@ from segx.inference.confidence import Confidence, sum_rows
 from segx.inference.members import Member, Members
 from segx.inference.outputs import Wanted
 from segx.inference.plan import TilePlan
-from segx.inference.predictor import Predictor
+from segx.inference.predictor import Predictor, Working
 from segx.inference.summary import read_confidence
 from segx.inference.writer import predict_file, predict_files
+from segx.labels import Labels
 from segx.masks.decide import decide
 from segx.masks.uncertainty import entropy
-from segx.scans.files import open_scan
+from segx.scans.files import mask_files, open_scan
 from tests.inference.stubs import (
     LAYERS,
     THREE,
@@ -121,20 +122,60 @@ def test_what_changed_is_predicted_again(tmp_path: Path, change: str) -> None:
         assert mask.read_all().shape == (150, 90, 1)
 
 
-@pytest.mark.parametrize("is_ours", [True, False])
-def test_a_mask_that_somebody_corrected_is_kept(
-    is_ours: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("before", ["done", "stopped", "none"])
+@pytest.mark.parametrize("labels", [THREE, LAYERS], ids=["ids", "layers"])
+def test_what_somebody_corrected_is_kept(
+    before: str, labels: Labels, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     source, out = _scan(tmp_path / "a.png"), tmp_path / "out"
     out.mkdir()
-    if is_ours:
-        predict_file(_predictor(_Counting()), source, out)
-    (out / "a.png").write_bytes(b"corrected")
-    predict_file(_predictor(_Counting()), source, out)
-    assert (out / "a.png.before1").read_bytes() == b"corrected"
-    assert "it is kept as a.png.before1" in caplog.text
-    predict_file(_predictor(_Counting(), batch_size=1), source, out)
-    assert not (out / "a.png.before2").exists()
+    wanted = Wanted(polygons=True)
+
+    def predict(*, overlap: float = 0.25, stop_after: int | None = None) -> None:
+        inference = InferenceConfig(tile=32, overlap=overlap)
+        runtime = _Counting(stop_after)
+        predictor = predictor_with(model(labels, inference=inference), runtime)
+        predict_file(predictor, source, out, wanted=wanted)
+
+    if before == "stopped":
+        with pytest.raises(KeyboardInterrupt):
+            predict(stop_after=9)
+    elif before == "done":
+        predict()
+    masks = mask_files(out / "a.png", labels)
+    corrected = [*masks, out / "a.geojson"]
+    for file in corrected:
+        file.write_bytes(b"corrected")
+    predict()
+    for file in corrected:
+        kept = file.with_name(f"{file.name}.before1")
+        assert kept.read_bytes() == b"corrected"
+        assert f"it is kept as {kept.name}" in caplog.text
+    predict(overlap=0.5)
+    assert not list(out.glob("*.before2"))
+
+
+@pytest.mark.parametrize("there", ["a.png", "a.jpg"])
+def test_masks_of_another_scan_do_not_give_way(tmp_path: Path, there: str) -> None:
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "p2").mkdir()
+    first, second = tmp_path / "p1" / there, _scan(tmp_path / "p2" / "a.png", seed=1)
+    out = tmp_path / "out"
+    predict_file(_predictor(_Counting()), _scan(first), out)
+    made = _outputs(out)
+    with pytest.raises(SegxError, match="would both be written to") as caught:
+        predict_file(_predictor(_Counting()), second, out)
+    assert str(first) in str(caught.value)
+    assert _outputs(out) == made
+    # The scan itself may change, or lie elsewhere.
+    predict_file(_predictor(_Counting()), _scan(first, seed=2), out)
+    moved = tmp_path / "p3" / there
+    moved.parent.mkdir()
+    first.rename(moved)
+    predict_file(_predictor(_Counting()), moved, out, wanted=_ALL)
+    for file in made:
+        (out / file).unlink()
+    predict_file(_predictor(_Counting()), second, out)
 
 
 def test_another_region_is_another_prediction(tmp_path: Path) -> None:
@@ -258,6 +299,48 @@ def test_a_mask_is_cleaned_the_same_in_memory_and_on_disk(tmp_path: Path) -> Non
     assert counts[0]["components"] is not None
     method = json.loads((tmp_path / "out" / "a.json").read_text())["method"]
     assert CleaningConfig(**method["cleaning"]) == cleaning
+
+
+def test_a_hole_is_not_filled_where_nothing_was_wanted(tmp_path: Path) -> None:
+    source, region = tmp_path / "a.png", tmp_path / "region.png"
+    Image.new("RGB", (90, 150), (128, 0, 0)).save(source)
+    wanted = np.full((150, 90), 255, np.uint8)
+    wanted[50:70, 20:60] = 0
+    Image.fromarray(wanted).save(region)
+    cleaning = CleaningConfig(fill_holes=True)
+    inference = InferenceConfig(tile=32, overlap=0.25, cleaning=cleaning)
+    members = predictor_with(model(THREE, inference=inference), Brightness()).members
+    predictor = Predictor(members, interest=region)
+    assert np.array_equal(predictor.predict(source), wanted > 0)
+    written = predict_file(predictor, source, tmp_path / "out")
+    with open_scan(written.masks[0], as_mask=True) as mask:
+        assert np.array_equal(mask.read_all()[..., 0], wanted > 0)
+
+
+def test_what_cannot_be_written_is_said_before_it_is_predicted(tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="the extra 'dicom' is not installed")
+    from tests.scans.dicoms import write_series
+
+    series = write_series(tmp_path / "a", np.zeros((3, 40, 50), np.uint8))
+    inference = InferenceConfig(tile=32, overlap=0.25)
+    stub = model(THREE, channels=1, inference=inference)
+    members = predictor_with(stub, _Counting(stop_after=0)).members
+    predictor = Predictor(members, working=Working(level=0))
+    with pytest.raises(SegxError, match="at another resolution"):
+        predict_file(predictor, series, tmp_path / "out")
+
+
+def test_what_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    source = _scan(tmp_path / "a.png")
+    monkeypatch.setattr("segx.inference.journal.sha256", forbidden)
+    with pytest.raises(SegxError) as caught:
+        predict_file(_predictor(_Counting()), source, tmp_path / "out")
+    assert str(caught.value) == f"{source} can't be opened: Permission denied."
 
 
 def test_polygons_are_written_on_demand(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from pydicom.encaps import encapsulate  # noqa: E402
 
 from segx.errors import MissingExtraError, ScanError  # noqa: E402
 from segx.geometry import Region  # noqa: E402
-from segx.scans.dicom import DicomScan, dicom_scans, is_dicom  # noqa: E402
+from segx.scans.dicom import DicomScan, is_dicom  # noqa: E402
 from segx.scans.files import open_scan, scan_files  # noqa: E402
 from tests.scans.dicoms import CT, stored, write_dicom, write_series  # noqa: E402
 
@@ -456,9 +456,17 @@ def test_several_series_in_a_folder_are_listed(tmp_path: Path) -> None:
             SeriesDescription=name,
         )
     expected = r"2 series: T1 \(MR, 3 files.*T2 post \(MR, 2 files"
-    for opens in (DicomScan, dicom_scans):
-        with pytest.raises(ScanError, match=expected):
-            opens(tmp_path)
+    with pytest.raises(ScanError, match=expected):
+        DicomScan(tmp_path)
+
+
+def test_a_folder_with_a_damaged_slice_fails_alone(tmp_path: Path) -> None:
+    series = [write_series(tmp_path / name, stored((3, 5, 7))) for name in "ab"]
+    damaged = series[0] / "1.dcm"
+    damaged.write_bytes(b"no DICOM at all")
+    assert scan_files([tmp_path]) == series
+    with pytest.raises(ScanError, match=r"a/1\.dcm"):
+        open_scan(series[0])
 
 
 def test_strangers_in_a_folder_are_passed_over(tmp_path: Path) -> None:

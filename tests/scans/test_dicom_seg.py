@@ -18,6 +18,7 @@ from segx.labels import Labels  # noqa: E402
 from segx.scans.dicom import DicomScan  # noqa: E402
 from segx.scans.files import create_mask, open_scan  # noqa: E402
 from segx.scans.memory import ArrayScan  # noqa: E402
+from segx.scans.resolution import at_resolution  # noqa: E402
 from segx.scans.scan import Scan  # noqa: E402
 from tests.scans.dicoms import stored, write_dicom, write_series  # noqa: E402
 
@@ -341,3 +342,12 @@ def test_without_highdicom_the_extra_is_named(
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(MissingExtraError, match=r"pip install .*\[dicom\]"):
         create_mask(tmp_path / "m.dcm", like=scan, labels=BINARY)
+
+
+def test_another_resolution_is_refused_for_what_it_is(tmp_path: Path) -> None:
+    write_series(tmp_path / "series", stored((3, 8, 8)), PixelSpacing=[0.5, 0.5])
+    with (
+        at_resolution(DicomScan(tmp_path / "series"), mpp=1000) as scan,
+        pytest.raises(ScanError, match="at another resolution"),
+    ):
+        create_mask(tmp_path / "a.dcm", like=scan, labels=BINARY)

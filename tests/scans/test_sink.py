@@ -130,3 +130,11 @@ def _break_off(
         sink.write(Region(0, 0, 5, 7), half)
         assert len(list(path.parent.iterdir())) > path.exists()
         raise error
+
+
+def test_a_band_that_lacks_all_its_rows_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ScanError, match=r"uint8 \(0, 7\) .* was given"),
+        create_mask(tmp_path / "a.png", like=_SCAN, labels=_LABELS) as sink,
+    ):
+        sink.write(Region(0, 0, 5, 7), _HALF[:0])

@@ -20,6 +20,8 @@ __all__ = ["TorchRuntime"]
 
 _Answer = TypeVar("_Answer")
 
+_OUT_OF_MEMORY = ("can't allocate memory", "STATUS_ALLOC_FAILED")
+
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -112,7 +114,9 @@ class TorchRuntime:
             with torch.inference_mode(), self._autocast():
                 images = images.to(self._device, memory_format=self._layout)
                 return on_host(self._call(images))
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not _is_of_memory(error):
+                raise
             raise too_little_memory(str(self._device), tiles) from error
 
     def _autocast(self) -> AbstractContextManager[object]:
@@ -130,6 +134,12 @@ class TorchRuntime:
             other = "classify" if wants_mask else "predict"
             raise ModelError(f"The network has no {self._head} head. Use {other}.")
         return logits
+
+
+def _is_of_memory(error: RuntimeError) -> bool:
+    """Whether memory was short; processors and CUDA's libraries say so in words."""
+    is_said = any(words in str(error) for words in _OUT_OF_MEMORY)
+    return is_said or isinstance(error, torch.OutOfMemoryError)
 
 
 def _check(
