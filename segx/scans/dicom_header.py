@@ -84,6 +84,11 @@ def read_header(path: Path) -> Dataset:
             if is_image(header):
                 _refuse_unreadable(path, header)
                 _refuse_incomplete(path, header, file)
+            elif not _kind(header):
+                raise ScanError(
+                    f"{path} does not say what it holds. It is damaged or cut short: "
+                    "copy it again."
+                )
         except InvalidDicomError as error:
             raise ScanError(
                 f"{path} is no DICOM file: 'DICM' does not stand at byte 128. It is "

@@ -545,6 +545,18 @@ def test_a_file_cut_short_is_refused_on_opening(tmp_path: Path, share: float) ->
             DicomScan(path)
 
 
+@pytest.mark.parametrize("length", [132, 140, 150])
+def test_an_outer_slice_of_which_only_the_first_words_are_left_is_missed(
+    length: int, tmp_path: Path
+) -> None:
+    """Without it the others would be evenly spaced, and pass for the whole series."""
+    folder = write_series(tmp_path, stored((3, 32, 32)))
+    whole = (folder / "2.dcm").read_bytes()
+    (folder / "2.dcm").write_bytes(whole[:length])
+    with pytest.raises(ScanError, match=r"2\.dcm"):
+        DicomScan(folder)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.filterwarnings("ignore::UserWarning")  # pydicom's, of odd values
 def test_flipped_bytes_give_an_image_or_an_error_of_ours(
