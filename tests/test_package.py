@@ -131,7 +131,7 @@ def test_what_stands_beside_segx_needs_only_its_extra(folder: str, extra: str) -
     project = PROJECT["project"]
     extras = project["optional-dependencies"]
     # Tests of what is optional are skipped without it; an example runs an ONNX file.
-    optional = extras["dicom" if folder == "tests" else "onnx"]
+    optional = extras["onnx"] + (extras["dicom"] if folder == "tests" else [])
     known = declared(project["dependencies"] + extras[extra] + optional)
     assert imported_packages(folder) - known - ELSEWHERE == set()
 

@@ -137,11 +137,11 @@ class _Work:
                 spool = opened.enter_context(BoxSpool(place))
                 batch = self._predictor.plan.batch_size
                 found = spool.restore(batch=batch, tiles=len(tiles))
-            if not was_begun or len(found) < len(tiles):
-                # Else the outputs may be of an earlier call, which was stopped.
+            is_new = not was_begun or len(found) < len(tiles)
+            boxes = self._find(scan, tiles, found, spool)
+            if is_new:  # else an earlier call, which was stopped, may have written
                 with writing(plan.boxes):
                     self._journal.set_aside(source, files.findings)
-            boxes = self._find(scan, tiles, found, spool)
             for path in files.paths:
                 sweep(path)
             self._write(scan, boxes, plan)

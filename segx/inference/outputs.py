@@ -1,10 +1,10 @@
 """What prediction writes, and under which names."""
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from segx.atomic import check_folder
 from segx.errors import ScanError, SegxError
 from segx.labels import Labels
 from segx.scans.damage import writing
@@ -178,15 +178,14 @@ class OutputPlan:
 
 
 def prepare_folder(out: Path) -> Path:
-    """Make the folder for the outputs, and write a file there to see that it can be.
+    """Make the folder for the outputs, if files can be written there.
 
     Raises:
-        ScanError: If it can't be written.
+        ConfigError: If they can't.
     """
+    check_folder(out)
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out) as file:
-            file.write(b"segx")
     return out
 
 

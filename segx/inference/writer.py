@@ -175,18 +175,16 @@ class _Work:
                 self._journal.refuse_clash(source, files.paths)
                 with self._opened(source, key) as (scan, spools):
                     self._settle(scan)
-                    if spools.rows < scan.planes * scan.extent.rows:
+                    is_new = spools.rows < scan.planes * scan.extent.rows
+                    if is_new:
                         labels = predictor.labels
                         refuse_unwritable(scan, plan, wanted, labels=labels)
-                        # Else the outputs may be of an earlier call, which was stopped.
-                        with writing(plan.mask):
-                            self._journal.set_aside(source, files.findings)
                         self._predict(scan, spools)
                 held = opened.pop_all()
         except SegxError as error:
             failure = Outcome(source, None, error)
             return lambda: failure
-        return lambda: self._finish(source, plan, key, began, held=held)
+        return lambda: self._finish(source, plan, key, began, held=held, is_new=is_new)
 
     def _settle(self, scan: Scan) -> None:
         """Choose between fast engines and exact ones, as an earlier call did."""
@@ -218,7 +216,14 @@ class _Work:
             self._on_rows(scan.path, rows * scan.extent.cols, total)
 
     def _finish(
-        self, source: Path, plan: OutputPlan, key: str, began: float, *, held: ExitStack
+        self,
+        source: Path,
+        plan: OutputPlan,
+        key: str,
+        began: float,
+        *,
+        held: ExitStack,
+        is_new: bool,
     ) -> Outcome:
         """Write the outputs of a scan whose spools are full; then let go of it."""
         predictor, wanted = self._predictor, self._wanted
@@ -229,6 +234,8 @@ class _Work:
                 self._opened(source, key) as (scan, spools),
                 writing(plan.mask),
             ):
+                if is_new:  # else an earlier call, which was stopped, may have written
+                    self._journal.set_aside(source, files.findings)
                 room = self._journal.spool(source, key, "clean")
                 finished = Finished(scan, spools, room)
                 for path in files.paths:

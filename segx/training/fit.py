@@ -69,6 +69,7 @@ def fit(
     started = time.monotonic() if started is None else started
     only_first_speaks()
     check_training(config)
+    check_monitor(config)
     with ExitStack() as held:
         start = _go_on(config, run, held) if resume else _begin(config, run, budget_s)
         if start.budget is not None and start.budget.plan is None:
@@ -87,12 +88,7 @@ def fit(
             held.enter_context(run.alone())
         _write_down(run, config, data, transfer, is_new=not resume)
         trainer = build_trainer(
-            config,
-            run,
-            data,
-            first_step=start.step,
-            planner=planner,
-            progress=progress,
+            config, run, data, first_step=start.step, planner=planner, progress=progress
         )
         _learn(trainer, task, data, start.checkpoint)
     return trainer.global_step != (start.step or 0)
@@ -110,7 +106,6 @@ def check_training(config: FitConfig) -> None:
     if config.task == "detection":
         check_counting()
     check_optimizer(config.training.optimizer)
-    check_monitor(config)
     trainer_options(config)
     check_loggers(config)
     if config.data.root is None and config.data.manifest is None:

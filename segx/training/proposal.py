@@ -19,6 +19,7 @@ from segx.models.encoder import encoder_normalisation
 from segx.scans import Intensity
 from segx.spec import ModelSpec
 from segx.training.fit import check_training
+from segx.training.monitor import check_monitor
 from segx.training.plan import StepCost, choose_batch, device_of, measure_steps
 
 __all__ = ["choose_class_weights", "choose_steps", "propose"]
@@ -87,6 +88,7 @@ def propose(
     costs = _costs(config, found, limit_s=limit_s)
     advice.append(_batch(config, found, costs))
     advice += _length(settled(advice), found, costs)
+    check_monitor(settled(advice))
     heading = _heading(root, name, found)
     return commented_yaml(with_given(advice, given), heading=heading)
 

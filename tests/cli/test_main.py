@@ -89,7 +89,7 @@ def test_a_place_that_can_not_be_written_is_said_before_the_work(
     (run.path / "a.png").touch()
     if "run/" not in words[1]:
         monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
-    assert main(words) == 1
+    assert main(words) == 2
     told = " ".join(capsys.readouterr().err.split())
     assert "can't be written" in told
     assert not (run.path / "test").exists()

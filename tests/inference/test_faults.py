@@ -100,7 +100,7 @@ def test_a_file_where_the_folder_should_be_is_said_before_a_model_is_loaded(
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "segx predict: out can't be written" in done.stderr
     assert " torch\n" not in done.stderr
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from segx.errors import ScanError
+from segx.errors import ConfigError, ScanError
 from segx.inference.outputs import OutputPlan, plan_outputs, prepare_folder
 from tests.inference.stubs import BINARY, LAYERS
 
@@ -91,5 +91,5 @@ def test_a_folder_that_can_not_be_written_is_named(tmp_path: Path) -> None:
     assert prepare_folder(tmp_path / "new" / "out").is_dir()
     assert not list((tmp_path / "new" / "out").iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(ScanError, match="file can't be written"):
+    with pytest.raises(ConfigError, match="file can't be written"):
         prepare_folder(tmp_path / "file")
