@@ -306,7 +306,7 @@ def _stretch(found: Fingerprint) -> str:
 def _augmentation(found: Fingerprint, guess: Guess) -> Advice:
     """A preset by the way that images are held, then by what they are."""
     preset = _PRESETS.get(guess.modality, "standard")
-    reason = f"{guess}; no way up was found; preset light varies less"
+    reason = f"{guess}; no way up was found; light was better in minutes of training"
     if is_upright(found):
         preset, reason = "radiograph", f"{guess}; all are held one way up"
     if found.upright is None:
