@@ -52,10 +52,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "double-width": ("model.decoder.channels=[512,256,128,64,32]",),
     "no-image-skip": ("model.decoder.image_skip=false",),
     "scse": ("model.decoder.attention=scse",),
-    # crops, at equal pixels a step
+    # crops, but for the last at equal pixels a step
     "crop-256": ("data.crop=256", "data.batch_size=4"),
     "crop-128": ("data.crop=128", "data.batch_size=18"),
     "crop-384": ("data.crop=384", "data.batch_size=2"),
+    "batch-2": ("data.batch_size=2",),
     "any-place": ("data.foreground_share=0",),
     "on-foreground": ("data.foreground_share=1",),
     # augmentation
