@@ -177,6 +177,8 @@ def _try_folder(folder: Path, wanted: Path) -> None:
     """Write to the nearest folder that there is; nothing is left, nor a folder made."""
     around = (folder.absolute(), *folder.absolute().parents)
     nearest = next(place for place in around if place.exists())
+    if not nearest.is_dir():
+        raise _unwritable(wanted, f"{nearest} is a file")
     try:
         with tempfile.TemporaryFile(dir=nearest) as file:
             file.write(b"segx")

@@ -4,7 +4,7 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segx.cli.console import console
+from segx.cli.console import console, messages
 from segx.cli.measures import show_summary
 from segx.cli.parser import Parser
 from segx.config import read_config
@@ -25,13 +25,17 @@ def run(argv: list[str]) -> int:
 
     folder = arguments.runs / (arguments.name or Path(arguments.config).stem)
     budget_s = parse_budget(arguments.budget) if arguments.budget else None
-    found = cross_validate(
-        config,
-        folder,
-        folds=arguments.folds,
-        budget_s=budget_s,
-        progress=not arguments.quiet,
-    )
+    try:
+        found = cross_validate(
+            config,
+            folder,
+            folds=arguments.folds,
+            budget_s=budget_s,
+            progress=not arguments.quiet,
+        )
+    except KeyboardInterrupt:
+        messages.print("Go on with it by the same command.", highlight=False)
+        raise
     title = f"{folder.name}: out of fold"
     show_summary(found.summary, folder, title=title, policy="segx")
     if found.classes is not None:

@@ -1,5 +1,6 @@
 """segx demo: the whole road on a small data set that it paints itself."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -43,18 +44,18 @@ def run(argv: list[str]) -> int:
         str(folder / "runs"),
         str(folder / "runs/cells"),
     )
+    classes = ["--data.classes", "[background, cytoplasm, nucleus]"]
     words = ["-c", "demo", "--data.root", data, "--name", "cells", "--runs", runs]
-    words += ["--budget", arguments.budget]
-    words += ["--data.classes", "[background, cytoplasm, nucleus]"]
+    words += ["--budget", arguments.budget, *classes]
     scan, masks = str(cells.scan), str(folder / "masks")
     steps = (
-        ("check", check.run, [data]),
+        ("check", check.run, [data, *classes]),
         ("fit", fit.run, words),
         ("test", test.run, [run_folder]),
         ("predict", predict.run, [run_folder, scan, "-o", masks]),
     )
     for number, (name, command, given) in enumerate(steps, start=2):
-        _say(number, f"segx {name} {' '.join(given)}")
+        _say(number, shlex.join(["segx", name, *given]))
         code = command(given)
         if code != 0:
             return code

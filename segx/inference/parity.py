@@ -45,7 +45,7 @@ def parity(
     count = f"{len(tiles)} tile{'s' if len(tiles) > 1 else ''}"
     _logger.warning(
         "%s is not used: %.2f%% of the %s of %s are decided otherwise than by %s, and "
-        "%.1f %% may be.",
+        "%.1f %% may be. Another is taken, which is exact and slower.",
         runtime.about,
         100 * share,
         what,
