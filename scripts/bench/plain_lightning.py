@@ -1,8 +1,8 @@
 """A plain Lightning script on an Xception U-Net: the peer of segx fit in speed.
 
 smp's Unet on timm's legacy_xception with random weights and everything at Lightning's
-defaults: float32, default memory format. Its crops and its number of loader workers are
-those of segx. Written for `training.py`.
+defaults: float32, default memory format. Its crops and, unless it is told another, its
+number of loader workers are those of segx. Written for `training.py`.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main() -> None:
     pl.seed_everything(0)
     data = read_set(arguments.data)
     loader = endless_loader(
-        data, side=arguments.crop, batch=arguments.batch, workers=count_workers("auto")
+        data, side=arguments.crop, batch=arguments.batch, workers=arguments.workers
     )
     times = StepTimes()
     trainer = pl.Trainer(
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--crop", type=int, default=256, help="side of a crop")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--workers", type=int, default=count_workers("auto"))
     return parser
 
 

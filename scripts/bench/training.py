@@ -102,6 +102,8 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
         command = peers.script("plain_lightning.py", "--data", arguments.data)
         command += ["--out", str(out), "--crop", str(crop)]
         command += ["--batch", str(config.data.batch_size)]
+        if arguments.workers is not None:
+            command += ["--workers", str(arguments.workers)]
         times["plain Lightning"] += _script(command, out, arguments.steps)
     return times
 
@@ -171,6 +173,11 @@ def _parser() -> argparse.ArgumentParser:
         "--steps", type=int, default=20, help="steps of each run that count"
     )
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument(
+        "--workers",
+        type=int,
+        help="of plain Lightning's loader, 0 as torch has it (default: as segx)",
+    )
     parser.add_argument("--json", type=Path, help="file for all figures")
     return parser
 
