@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from segx.data.class_words import in_order
 from segx.data.defects import Code, Findings, plural
 from segx.data.table import Row, read_table
 from segx.errors import DataError
@@ -116,21 +117,8 @@ def _read_csv(path: Path, found: Findings) -> BoxFile:
             continue
         entries.append(Entry(place, text, box, name))
     words = {entry.name for entry in entries}
-    are_ids = all(map(_is_id, words))
-    names = sorted(words, key=int) if are_ids else sorted(words)
-    if are_ids and len(set(map(int, words))) < len(words):
-        found.add(
-            Code.CLASS_NAMES,
-            path,
-            f"has the classes {', '.join(names)}, of which some are the same number",
-            expected="each class written in one way",
-            fix="Write 1 or 01 everywhere.",
-        )
+    names = in_order(words, path, found, what="classes")
     return BoxFile(path, tuple(images.values()), tuple(entries), tuple(names))
-
-
-def _is_id(word: str) -> bool:
-    return word.isascii() and word.isdigit()
 
 
 def _box_of_row(row: Row) -> tuple[float, float, float, float] | None:

@@ -17,6 +17,7 @@ from segx.data.case import (
     stem_of,
     with_ids,
 )
+from segx.data.class_words import in_order
 from segx.data.columns import Columns, match_columns
 from segx.data.defects import Code, Findings, plural
 from segx.data.folders import image_files, is_image, leaves, split_folders
@@ -352,19 +353,10 @@ def _number(
 ) -> dict[str, int]:
     """Number the words of the label column.
 
-    They are the class names: numbers in the order of numbers, other words in that of
-    the alphabet. `classes` sets another order, or names the numbers 0 … K-1.
+    They are the class names, in the order of `in_order`; `classes` sets another order,
+    or names the numbers 0 … K-1.
     """
-    numbers = all(word.isascii() and word.isdigit() for word in words)
-    ordered = sorted(words, key=lambda word: (int(word) if numbers else 0, word))
-    if numbers and len(set(map(int, words))) < len(words):
-        found.add(
-            Code.CLASS_NAMES,
-            manifest,
-            f"has the labels {', '.join(ordered)}, of which some are the same number",
-            expected="each class written in one way",
-            fix="Write 1 or 01 everywhere.",
-        )
+    ordered = in_order(words, manifest, found, what="labels")
     if classes is None or words <= set(classes):
         return {word: index for index, word in enumerate(classes or ordered)}
     ids = [str(index) for index in range(len(classes))]

@@ -95,12 +95,19 @@ class FiniteLoss(pl.Callback):
         Raises:
             TrainingError: If a weight is none.
         """
-        if not is_finite(pl_module):
-            raise self._error(trainer, "The weights are not finite any more")
+        self._refuse_broken(trainer, pl_module)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Look at the weights of an end without a validation, too."""
-        self.on_validation_start(trainer, pl_module)
+        """Look at the weights of an end without a validation, too.
+
+        Raises:
+            TrainingError: If a weight is none.
+        """
+        self._refuse_broken(trainer, pl_module)
+
+    def _refuse_broken(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not is_finite(module):
+            raise self._error(trainer, "The weights are not finite any more")
 
     def _error(self, trainer: pl.Trainer, what: str) -> TrainingError:
         kept = [path for path in (self.run.best, self.run.last) if path.is_file()]
